@@ -1,0 +1,80 @@
+"""Runs plain MicroPython source on the real virtual machines, for tests of the firmware's pure modules.
+
+`run_on_vm` takes files and a main program, and gives back what the machine printed; an exception that the program did
+not catch comes back as `VmError` with the machine's own traceback. `package_files` reads a source tree into the
+`files` that it takes, e.g. `package_files("firmware/linewitness_wire")` for `import linewitness_wire` on the machine.
+
+>>> run_on_vm("wasm", {}, "print(1 + 1)")
+'2\\n'
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from simulations.board import vms
+from simulations.board.vms import available_vms
+
+__all__ = ["VmError", "available_vms", "package_files", "run_on_vm"]
+
+CHECKOUT = Path(__file__).parent.parent.parent
+PLAIN_MJS = Path(__file__).parent / "vm" / "plain.mjs"
+
+
+class VmError(AssertionError):
+    """The program ended in an exception or did not end in time; the text is all that the machine printed."""
+
+
+def run_on_vm(vm: str, files: Mapping[str, bytes | str], main: str, timeout_s: float = 30) -> str:
+    """Run source `main` on the machine `vm` ("wasm" or "unix") beside `files` (path -> content); return its output.
+
+    `/` and `/lib` are on the import path. Raises VmError with the machine's traceback, or when `timeout_s` is over.
+    """
+    with tempfile.TemporaryDirectory(prefix="linewitness-vm-") as name:
+        folder = Path(name)
+        for path, content in {**files, "main.py": main}.items():
+            target = folder / path.lstrip("/")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content.encode() if isinstance(content, str) else content)
+        return _run(_command(vm, folder), folder, timeout_s)
+
+
+def package_files(*sources: str | Path, under: str = "") -> dict[str, bytes]:
+    """Every .py file of the package directories `sources` (absolute, or from the checkout's root), as path -> content.
+
+    A package keeps its own last name: `firmware/witness/crypto` becomes `crypto/...`, unless `under` puts it into a
+    folder, e.g. under="witness" gives `witness/crypto/...`. No package's other files are taken.
+    """
+    files = {}
+    for source in sources:
+        root = CHECKOUT / source
+        if not root.is_dir():
+            raise FileNotFoundError(f"no package directory {root}")
+        for path in sorted(root.rglob("*.py")):
+            inside = Path(under) / root.name / path.relative_to(root)
+            files[inside.as_posix()] = path.read_bytes()
+    return files
+
+
+def _command(vm: str, folder: Path) -> list[str]:
+    if vm == "unix":
+        return [str(vms.unix_binary()), "-X", "heapsize=8M", "main.py"]
+    if vm == "wasm":
+        return [str(vms.node_binary()), str(PLAIN_MJS), str(vms.wasm_module()), str(folder)]
+    raise ValueError(f"unknown virtual machine {vm!r}: wasm or unix")
+
+
+def _run(command: list[str], folder: Path, timeout_s: float) -> str:
+    environment = {**os.environ, "MICROPYPATH": f"{folder}:{folder}/lib:.frozen"}
+    try:
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, timeout=timeout_s, check=False)
+    except subprocess.TimeoutExpired as late:
+        raise VmError(f"not done after {timeout_s} s; printed so far: {(late.stdout or b'').decode()}") from late
+    output = done.stdout.decode("utf-8", "replace")
+    if done.returncode != 0:
+        raise VmError((output + done.stderr.decode("utf-8", "replace")).strip())
+    return output
