@@ -1,0 +1,167 @@
+"""Deterministic CBOR (RFC 8949 4.2.1) of the subset that records and plans use.
+
+Integers in [-2^63, 2^64), octet strings, text, arrays, maps whose keys are unsigned integers, true, false, null.
+No floats, no tags, no indefinite lengths: one value has exactly one spelling, and decode() refuses every other, so that
+encode(decode(octets)) == octets for all that it accepts.
+"""
+
+import struct
+
+from .errors import DuplicateKey, NotCanonical, OutOfRange, TrailingOctets, Truncated, WrongType
+
+MAX_DEPTH = 8  # a record nests 4 deep; more is an attack on the reader's stack
+
+
+def encode(value):
+    """Return the octets of value. Raises WrongType or OutOfRange for what the subset does not hold."""
+    out = []
+    _encode(value, out, 0)
+    return b"".join(out)
+
+
+def _head(major, n):
+    if n < 24:
+        return bytes((major | n,))
+    if n < 0x100:
+        return bytes((major | 24, n))
+    if n < 0x10000:
+        return struct.pack(">BH", major | 25, n)
+    if n < 0x100000000:
+        return struct.pack(">BI", major | 26, n)
+    if n < 0x10000000000000000:
+        return struct.pack(">BQ", major | 27, n)
+    raise OutOfRange("integer needs more than 64 bits")
+
+
+def _encode(value, out, depth):
+    if depth > MAX_DEPTH:
+        raise OutOfRange("nested deeper than %d" % MAX_DEPTH)
+    if value is None:
+        out.append(b"\xf6")
+    elif value is True:
+        out.append(b"\xf5")
+    elif value is False:
+        out.append(b"\xf4")
+    elif isinstance(value, int):
+        if value < -0x8000000000000000:
+            raise OutOfRange("integer below -2^63")
+        out.append(_head(0x00, value) if value >= 0 else _head(0x20, -1 - value))
+    elif isinstance(value, (bytes, bytearray, memoryview)):
+        out.append(_head(0x40, len(value)))
+        out.append(bytes(value))
+    elif isinstance(value, str):
+        octets = value.encode()
+        out.append(_head(0x60, len(octets)))
+        out.append(octets)
+    elif isinstance(value, (list, tuple)):
+        out.append(_head(0x80, len(value)))
+        for item in value:
+            _encode(item, out, depth + 1)
+    elif isinstance(value, dict):
+        for key in value:
+            if isinstance(key, bool) or not isinstance(key, int) or key < 0:
+                raise WrongType("map key is not an unsigned integer")
+        out.append(_head(0xA0, len(value)))
+        for key in sorted(value):  # numeric order of unsigned integers is the bytewise order of their spelling
+            out.append(_head(0x00, key))
+            _encode(value[key], out, depth + 1)
+    else:
+        raise WrongType("no CBOR spelling for a %s" % type(value).__name__)
+
+
+def decode(octets):
+    """Return the value of octets, all of them. Raises a WireError for anything that encode() would not have written."""
+    value, end = _decode(octets, 0, 0)
+    if end != len(octets):
+        raise TrailingOctets("%d octets after the item" % (len(octets) - end))
+    return value
+
+
+def decode_prefix(octets, start):
+    """Return (value, end) of the one item that begins at start; what follows is left alone (for CBOR sequences)."""
+    return _decode(octets, start, 0)
+
+
+def _take(octets, start, n):
+    end = start + n
+    if end > len(octets):
+        raise Truncated("wanted %d octets at %d, got %d" % (n, start, len(octets) - start))
+    return end
+
+
+def _argument(octets, i):
+    """Return (argument, next index) of the head at i, refusing any but the shortest spelling."""
+    low = octets[i] & 0x1F
+    i += 1
+    if low < 24:
+        return low, i
+    if low > 27:
+        raise NotCanonical("reserved or indefinite length at %d" % (i - 1))
+    size = 1 << (low - 24)
+    end = _take(octets, i, size)
+    n = 0
+    for octet in octets[i:end]:
+        n = n << 8 | octet
+    if n < (24, 0x100, 0x10000, 0x100000000)[low - 24]:
+        raise NotCanonical("%d is not in its shortest form at %d" % (n, i - 1))
+    return n, end
+
+
+def _decode(octets, i, depth):
+    if depth > MAX_DEPTH:
+        raise OutOfRange("nested deeper than %d" % MAX_DEPTH)
+    _take(octets, i, 1)
+    first = octets[i]
+    major = first >> 5
+    if major == 7:
+        if first == 0xF6:
+            return None, i + 1
+        if first == 0xF5:
+            return True, i + 1
+        if first == 0xF4:
+            return False, i + 1
+        raise WrongType("simple value or float 0x%02x at %d" % (first, i))
+    if major == 6:
+        raise WrongType("tag at %d" % i)
+    n, i = _argument(octets, i)
+    if major == 0:
+        return n, i
+    if major == 1:
+        if n > 0x7FFFFFFFFFFFFFFF:
+            raise OutOfRange("integer below -2^63 at %d" % i)
+        return -1 - n, i
+    if major == 2:
+        end = _take(octets, i, n)
+        return bytes(octets[i:end]), end
+    if major == 3:
+        end = _take(octets, i, n)
+        try:
+            return str(bytes(octets[i:end]), "utf-8"), end
+        except UnicodeError:
+            raise WrongType("text at %d is not UTF-8" % i)
+    if n > len(octets) - i:  # each item takes an octet at least: refuse before allocating
+        raise Truncated("%d items announced at %d, %d octets left" % (n, i, len(octets) - i))
+    if major == 4:
+        items = []
+        for _ in range(n):
+            item, i = _decode(octets, i, depth + 1)
+            items.append(item)
+        return items, i
+    return _decode_map(octets, i, n, depth)
+
+
+def _decode_map(octets, i, n, depth):
+    result = {}
+    last = -1
+    for _ in range(n):
+        _take(octets, i, 1)
+        if octets[i] >> 5:
+            raise WrongType("map key at %d is not an unsigned integer" % i)
+        key, i = _argument(octets, i)
+        if key == last:
+            raise DuplicateKey("key %d twice" % key)
+        if key < last:
+            raise NotCanonical("key %d after key %d" % (key, last))
+        last = key
+        result[key], i = _decode(octets, i, depth + 1)
+    return result, i

@@ -1,0 +1,102 @@
+"""The plan: what a witness measures, as agreed before the month. Its SHA-256 stands in every batch.
+
+    plan   = {0: version, 1: site, 2: witness, 3: issued_utc_us, 4: batch_s, 5: [target, ...], 6: fail_rounds,
+              7: clear_rounds, 8: [resolver, ...], 9: [time server, ...]}
+    target = {0: name, 1: segment, 2: method, 3: role, 4: host, 5: port, 6: period_ms, 7: fast_period_ms, 8: timeout_ms,
+              9: {option: value}}
+
+host is a dotted IPv4 address, a DNS name, or "gateway" (the default gateway of the moment). The index of a target is
+its number in readings. Options: see OPTION_*.
+"""
+
+import hashlib
+from collections import namedtuple
+
+from . import cbor, codes
+from .errors import OutOfRange, UnknownField, UnknownVersion, WrongType
+
+VERSION = 1
+
+OPTION_NAME = 0  # text: the name that a DNS target asks for; the SIP domain of a SIP target
+OPTION_PACKETS = 1  # packets of a call-quality window
+OPTION_INTERVAL_MS = 2  # their distance
+OPTION_PAYLOAD = 3  # octets of UDP payload of each
+OPTION_CODEC = 4  # codes.CODEC_*
+OPTION_BUFFER_MS = 5  # depth of the jitter buffer: later is lost
+OPTION_SECRET = 6  # text: name of the secret for authenticated STAMP or SIP; never the secret itself
+OPTION_FRESH = 7  # 1: put a random label before the DNS name so that no cache answers
+
+Plan = namedtuple(
+    "Plan",
+    ("site", "witness", "issued_utc_us", "batch_s", "targets", "fail_rounds", "clear_rounds", "resolvers", "servers"),
+)
+Target = namedtuple(
+    "Target",
+    ("name", "segment", "method", "role", "host", "port", "period_ms", "fast_period_ms", "timeout_ms", "options"),
+)
+
+
+def digest(octets):
+    """Return SHA-256 of an encoded plan."""
+    return hashlib.sha256(octets).digest()
+
+
+def encode_plan(plan):
+    """Return the deterministic CBOR of a Plan."""
+    return cbor.encode({
+        0: VERSION, 1: plan.site, 2: plan.witness, 3: plan.issued_utc_us, 4: plan.batch_s,
+        5: [_target_map(t) for t in plan.targets], 6: plan.fail_rounds, 7: plan.clear_rounds,
+        8: list(plan.resolvers), 9: list(plan.servers),
+    })  # fmt: skip
+
+
+def _target_map(target):
+    return {i: target[i] for i in range(len(target))}
+
+
+def decode_plan(octets):
+    """Return the Plan of octets. Raises a WireError."""
+    fields = cbor.decode(octets)
+    if not isinstance(fields, dict):
+        raise WrongType("plan: wanted a map")
+    if fields.get(0) != VERSION:
+        raise UnknownVersion("plan: wanted version %d, got %r" % (VERSION, fields.get(0)))
+    for key in range(10):
+        if key not in fields:
+            raise OutOfRange("plan: field %d is missing" % key)
+    if len(fields) != 10:
+        raise UnknownField("plan: %d fields in version %d" % (len(fields), VERSION))
+    kinds = (str, str, int, int, list, int, int, list, list)
+    _typed(fields, [(i + 1, kind) for i, kind in enumerate(kinds)], "plan")
+    for key in (4, 6, 7):
+        if not 1 <= fields[key] <= 3600:
+            raise OutOfRange("plan: field %d: wanted 1..3600, got %d" % (key, fields[key]))
+    if not 1 <= len(fields[5]) <= 64:
+        raise OutOfRange("plan: wanted 1..64 targets, got %d" % len(fields[5]))
+    targets = [_target(t, i) for i, t in enumerate(fields[5])]
+    return Plan(
+        fields[1], fields[2], fields[3], fields[4], targets, fields[6], fields[7], fields[8], fields[9],
+    )  # fmt: skip
+
+
+def _typed(fields, wanted, what):
+    for key, kind in wanted:
+        if isinstance(fields[key], bool) or not isinstance(fields[key], kind):
+            raise WrongType("%s: field %d is a %s" % (what, key, type(fields[key]).__name__))
+
+
+def _target(fields, i):
+    what = "target %d" % i
+    if not isinstance(fields, dict) or sorted(fields) != list(range(10)):
+        raise OutOfRange("%s: wanted the fields 0..9" % what)
+    _typed(fields, ((0, str), (1, int), (2, int), (3, int), (4, str), (5, int), (6, int), (7, int), (8, int)), what)
+    if not isinstance(fields[9], dict):
+        raise WrongType("%s: options are not a map" % what)
+    limits = (
+        (1, 0, len(codes.SEGMENT_NAMES) - 1), (2, 0, len(codes.METHOD_NAMES) - 1), (3, 0, 1), (5, 0, 65535),
+        (6, 200, 3_600_000), (7, 200, 3_600_000), (8, 50, 60_000),
+    )  # fmt: skip
+    for key, low, high in limits:
+        if not low <= fields[key] <= high:
+            raise OutOfRange("%s: field %d: wanted %d..%d, got %d" % (what, key, low, high, fields[key]))
+    return Target(*[fields[key] for key in range(10)])

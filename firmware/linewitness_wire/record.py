@@ -1,0 +1,381 @@
+"""Header and body of a batch: fields, types, ranges, and their strict decoding.
+
+    header = {0: version, 1: seq, 2: previous, 3: boot, 4: start_us, 5: end_us, 6: [utc_us, bound_us, source, age_s],
+              7: plan, 8: firmware, 9: body, 10: [readings, events, octets], 11: anchor}
+    body   = {0: version, 1: [reading, ...], 2: [event, ...]}
+    event  = [kind, at_us, detail, ...]
+
+A reading is a map from the keys below to integers, octet strings or short arrays; keys that do not apply are absent.
+All times are monotonic microseconds of the boot that the header numbers; start_us of a reading and at_us of an event
+count from the header's start_us.
+"""
+
+from collections import namedtuple
+
+from . import cbor, codes
+from .errors import OutOfRange, UnknownField, UnknownVersion, WireError, WrongType
+
+VERSION = 1
+HEADER_MAX_OCTETS = 256
+BODY_MAX_OCTETS = 8192
+NO_PREVIOUS = bytes(32)  # what the first batch of a key names as its predecessor
+
+U8, U16, U32, U48, U63 = 0xFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFFFFFF, 0x7FFFFFFFFFFFFFFF
+
+# Keys of a reading.
+TARGET = 0  # index in the plan's targets
+START_US = 1  # from the header's start_us
+SPAN_US = 2  # length of the window; the next window of the target begins at or after its end
+SENT = 3  # samples sent
+ANSWERED = 4  # replies within the loss threshold, wrong ones and late ones included, duplicates not
+RTT_US = 5  # [min, mean, p95, max] of the answered; absent where nothing was
+SAMPLES = 6  # two octets a sample: fate in the top 2 bits, send time from START_US in 10 ms in the low 14
+CODES = 7  # [[code, count], ...] ascending: SIP status, DNS RCODE, -errno of the port for a local failure
+SELF_DELAYED = 8  # samples spoilt by the witness itself: neither answered nor lost
+STALL_US = 9  # longest stall of the witness's loop in the window
+LATE = 10  # answered, but beyond the jitter buffer: lost to a call
+DUPLICATE = 11
+REORDERED = 12  # RFC 4737 type P: sequence number below the highest seen
+MALFORMED = 13  # replies that are none (wrong length, wrong fields)
+JITTER_US = 14  # RFC 3550 6.4.1, at the window's end
+PDV_US = 15  # RFC 5481: [p95, max] of delay minus the window's least
+LOST_BY_DIRECTION = 16  # [forward, backward], stateful reflectors only
+BURST = 17  # RFC 3611 4.7.2, Gmin 16: [burst density/256, gap density/256, mean burst ms, mean gap ms, bursts]
+BURST_R_MILLI = 18  # G.107 BurstR x 1000
+R_CENTI = 19  # G.107 rating factor x 100
+MOS_MILLI = 20  # MOS-CQE x 1000
+RSSI_DBM = 21
+CHANNEL = 22
+RECONNECTS = 23  # associations (Wi-Fi) or carrier losses (Ethernet) in the window
+UP_US = 24  # how long of the window the link was up
+HEAP_FREE = 25  # octets
+READING_NAMES = (
+    "target",
+    "start_us",
+    "span_us",
+    "sent",
+    "answered",
+    "rtt_us",
+    "samples",
+    "codes",
+    "self_delayed",
+    "stall_us",
+    "late",
+    "duplicate",
+    "reordered",
+    "malformed",
+    "jitter_us",
+    "pdv_us",
+    "lost_by_direction",
+    "burst",
+    "burst_r_milli",
+    "r_centi",
+    "mos_milli",
+    "rssi_dbm",
+    "channel",
+    "reconnects",
+    "up_us",
+    "heap_free",
+)
+
+SAMPLE_UNIT_US = 10_000
+SAMPLE_MAX_US = 0x3FFF * SAMPLE_UNIT_US
+
+Header = namedtuple(
+    "Header",
+    ("seq", "previous", "boot", "start_us", "end_us", "clock", "plan", "firmware", "body", "counts", "anchor"),
+)
+"""seq 1.., previous 32 octets, boot 1.., [start_us, end_us) monotonic, clock a Clock, plan/firmware/body SHA-256,
+counts (readings, events, octets of the body), anchor 32 octets or None."""
+
+Clock = namedtuple("Clock", ("utc_us", "bound_us", "source", "age_s"))
+"""UTC at end_us in microseconds since 1970, its error bound, codes.CLOCK_*, age of the last synchronisation; all but
+the source are None before the first one."""
+
+Body = namedtuple("Body", ("readings", "events"))
+"""readings: list of dicts by the keys above; events: list of lists [kind, at_us, detail, ...]."""
+
+
+# --- checks ---------------------------------------------------------------------------------------------------------
+
+
+def _integer(value, low, high, what):
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise WrongType("%s: wanted an integer, got %s" % (what, type(value).__name__))
+    if value < low or value > high:
+        raise OutOfRange("%s: wanted %d..%d, got %d" % (what, low, high, value))
+
+
+def _octets(value, n, what):
+    if not isinstance(value, bytes):
+        raise WrongType("%s: wanted octets, got %s" % (what, type(value).__name__))
+    if len(value) != n:
+        raise OutOfRange("%s: wanted %d octets, got %d" % (what, n, len(value)))
+
+
+def _array(value, n, what):
+    if not isinstance(value, (list, tuple)):
+        raise WrongType("%s: wanted an array, got %s" % (what, type(value).__name__))
+    if n is not None and len(value) != n:
+        raise OutOfRange("%s: wanted %d items, got %d" % (what, n, len(value)))
+
+
+# --- header ---------------------------------------------------------------------------------------------------------
+
+
+def encode_header(header):
+    """Return the deterministic CBOR of a Header; raises a WireError rather than write one that would be refused."""
+    check_header(header)
+    octets = cbor.encode({
+        0: VERSION, 1: header.seq, 2: header.previous, 3: header.boot, 4: header.start_us, 5: header.end_us,
+        6: list(header.clock), 7: header.plan, 8: header.firmware, 9: header.body, 10: list(header.counts),
+        11: header.anchor,
+    })  # fmt: skip
+    if len(octets) > HEADER_MAX_OCTETS:
+        raise OutOfRange("header: wanted at most %d octets, got %d" % (HEADER_MAX_OCTETS, len(octets)))
+    return octets
+
+
+def decode_header(octets):
+    """Return the Header of octets. Raises a WireError for anything that encode_header() would not have written."""
+    if len(octets) > HEADER_MAX_OCTETS:
+        raise OutOfRange("header: wanted at most %d octets, got %d" % (HEADER_MAX_OCTETS, len(octets)))
+    fields = _versioned_map(octets, 12, "header")
+    clock, counts = fields[6], fields[10]
+    _array(clock, 4, "clock")
+    _array(counts, 3, "counts")
+    header = Header(
+        fields[1], fields[2], fields[3], fields[4], fields[5], Clock(*clock), fields[7], fields[8], fields[9],
+        tuple(counts), fields[11],
+    )  # fmt: skip
+    check_header(header)
+    return header
+
+
+def check_header(header):
+    """Return nothing; raise WrongType or OutOfRange for a field that no witness may sign."""
+    _integer(header.seq, 1, U32, "seq")
+    _octets(header.previous, 32, "previous")
+    _integer(header.boot, 1, U32, "boot")
+    _integer(header.start_us, 0, U63, "start_us")
+    _integer(header.end_us, header.start_us, U63, "end_us")
+    _array(header.clock, 4, "clock")
+    clock = header.clock
+    _integer(clock.source, 0, len(codes.CLOCK_NAMES) - 1, "clock source")
+    if clock.source == codes.CLOCK_NONE:
+        if clock.utc_us is not None or clock.bound_us is not None or clock.age_s is not None:
+            raise OutOfRange("clock: a time without a source")
+    else:
+        _integer(clock.utc_us, 0, U63, "utc_us")
+        _integer(clock.bound_us, 0, U48, "bound_us")
+        _integer(clock.age_s, 0, U32, "age_s")
+    _octets(header.plan, 32, "plan")
+    _octets(header.firmware, 32, "firmware")
+    _octets(header.body, 32, "body")
+    _array(header.counts, 3, "counts")
+    _integer(header.counts[0], 0, U16, "readings")
+    _integer(header.counts[1], 0, U16, "events")
+    _integer(header.counts[2], 0, BODY_MAX_OCTETS, "octets of the body")
+    if header.anchor is not None:
+        _octets(header.anchor, 32, "anchor")
+
+
+def _versioned_map(octets, size, what):
+    """Return the map with exactly the keys 0..size-1 whose key 0 is the version."""
+    fields = cbor.decode(octets)
+    if not isinstance(fields, dict):
+        raise WrongType("%s: wanted a map, got %s" % (what, type(fields).__name__))
+    version = fields.get(0)
+    if version != VERSION or isinstance(version, bool):
+        raise UnknownVersion("%s: wanted version %d, got %r" % (what, VERSION, version))
+    for key in fields:
+        if key >= size:
+            raise UnknownField("%s: no field %d in version %d" % (what, key, VERSION))
+    if len(fields) != size:
+        raise OutOfRange("%s: wanted %d fields, got %d" % (what, size, len(fields)))
+    return fields
+
+
+# --- body -----------------------------------------------------------------------------------------------------------
+
+
+def encode_body(body):
+    """Return the deterministic CBOR of a Body; raises a WireError rather than write one that would be refused."""
+    check_body(body)
+    octets = cbor.encode({0: VERSION, 1: body.readings, 2: body.events})
+    if len(octets) > BODY_MAX_OCTETS:
+        raise OutOfRange("body: wanted at most %d octets, got %d" % (BODY_MAX_OCTETS, len(octets)))
+    return octets
+
+
+def decode_body(octets):
+    """Return the Body of octets. Raises a WireError for anything that encode_body() would not have written."""
+    if len(octets) > BODY_MAX_OCTETS:
+        raise OutOfRange("body: wanted at most %d octets, got %d" % (BODY_MAX_OCTETS, len(octets)))
+    fields = _versioned_map(octets, 3, "body")
+    body = Body(fields[1], fields[2])
+    check_body(body)
+    return body
+
+
+def check_body(body):
+    """Return nothing; raise a WireError for a reading or event that no witness may sign."""
+    _array(body.readings, None, "readings")
+    for i, reading in enumerate(body.readings):
+        try:
+            check_reading(reading)
+        except WireError as e:
+            raise type(e)("reading %d: %s" % (i, e))
+    _array(body.events, None, "events")
+    for i, event in enumerate(body.events):
+        try:
+            check_event(event)
+        except WireError as e:
+            raise type(e)("event %d: %s" % (i, e))
+
+
+# Plain integers of a reading: key -> (least, greatest).
+_INTEGERS = {
+    TARGET: (0, U8), START_US: (0, U48), SPAN_US: (0, U48), SENT: (0, U16), ANSWERED: (0, U16), SELF_DELAYED: (0, U16),
+    STALL_US: (0, U48), LATE: (0, U16), DUPLICATE: (0, U16), REORDERED: (0, U16), MALFORMED: (0, U16),
+    JITTER_US: (0, U32), BURST_R_MILLI: (0, U32), R_CENTI: (-10000, 12000), MOS_MILLI: (1000, 4500),
+    RSSI_DBM: (-127, 20), CHANNEL: (0, 255), RECONNECTS: (0, U16), UP_US: (0, U48), HEAP_FREE: (0, U32),
+}  # fmt: skip
+
+# Arrays of integers of a reading: key -> (items, greatest).
+_ARRAYS = {RTT_US: (4, U32), PDV_US: (2, U32), LOST_BY_DIRECTION: (2, U16), BURST: (5, U32)}
+
+
+def check_reading(reading):
+    """Return nothing; raise a WireError unless the fields fit their types, ranges and one another."""
+    if not isinstance(reading, dict):
+        raise WrongType("wanted a map, got %s" % type(reading).__name__)
+    for key in (TARGET, START_US, SPAN_US):
+        if key not in reading:
+            raise OutOfRange("%s is missing" % READING_NAMES[key])
+    for key in reading:
+        value = reading[key]
+        if key in _INTEGERS:
+            low, high = _INTEGERS[key]
+            _integer(value, low, high, READING_NAMES[key])
+        elif key in _ARRAYS:
+            n, high = _ARRAYS[key]
+            _array(value, n, READING_NAMES[key])
+            for item in value:
+                _integer(item, 0, high, READING_NAMES[key])
+        elif key == SAMPLES:
+            _check_samples(value, reading)
+        elif key == CODES:
+            _check_codes(value)
+        else:
+            raise UnknownField("no field %r in version %d" % (key, VERSION))
+    if SENT in reading or ANSWERED in reading:
+        _check_counts(reading)
+
+
+def _check_counts(reading):
+    sent = reading.get(SENT)
+    answered = reading.get(ANSWERED)
+    if sent is None or answered is None:
+        raise OutOfRange("sent and answered go together")
+    if answered + reading.get(SELF_DELAYED, 0) > sent:
+        raise OutOfRange("answered %d and self_delayed of %d sent" % (answered, sent))
+    if reading.get(LATE, 0) > answered:
+        raise OutOfRange("late %d of %d answered" % (reading[LATE], answered))
+    rtt = reading.get(RTT_US)
+    if (rtt is not None) != (answered > 0):
+        raise OutOfRange("rtt_us stands if and only if something answered")
+    if rtt is not None and not (rtt[0] <= rtt[1] <= rtt[3] and rtt[0] <= rtt[2] <= rtt[3]):
+        raise OutOfRange("rtt_us: wanted min <= mean, p95 <= max")
+
+
+def _check_samples(value, reading):
+    if not isinstance(value, bytes):
+        raise WrongType("samples: wanted octets, got %s" % type(value).__name__)
+    if len(value) != 2 * reading.get(SENT, 0):
+        raise OutOfRange("samples: wanted 2 octets for each of %d sent, got %d" % (reading.get(SENT, 0), len(value)))
+    answered = void = 0
+    last = 0
+    for fate, at_us in samples(value):
+        if at_us < last:
+            raise OutOfRange("samples: out of order")
+        last = at_us
+        if fate == codes.FATE_VOID:
+            void += 1
+        elif fate != codes.FATE_LOST:
+            answered += 1
+    if answered != reading.get(ANSWERED) or void != reading.get(SELF_DELAYED, 0):
+        raise OutOfRange("samples: their fates are not those counted")
+
+
+def _check_codes(value):
+    _array(value, None, "codes")
+    last = -U16
+    for pair in value:
+        _array(pair, 2, "codes")
+        _integer(pair[0], -U16, U16, "code")
+        _integer(pair[1], 1, U16, "count of a code")
+        if pair[0] <= last:
+            raise OutOfRange("codes: out of order or twice")
+        last = pair[0]
+
+
+def samples(octets):
+    """Return [(fate, at_us), ...] of a reading's SAMPLES; at_us counts from the reading's start, in 10 ms steps."""
+    result = []
+    for i in range(0, len(octets) - 1, 2):
+        word = octets[i] << 8 | octets[i + 1]
+        result.append((word >> 14, (word & 0x3FFF) * SAMPLE_UNIT_US))
+    return result
+
+
+def pack_sample(fate, at_us):
+    """Return the two octets of one sample sent at_us (0..SAMPLE_MAX_US) after its reading's start."""
+    if at_us < 0 or at_us > SAMPLE_MAX_US:
+        raise OutOfRange("sample: wanted 0..%d us, got %d" % (SAMPLE_MAX_US, at_us))
+    word = fate << 14 | at_us // SAMPLE_UNIT_US
+    return bytes((word >> 8, word & 0xFF))
+
+
+# Details of an event by kind: (least, greatest) for an integer, a number of octets for a string.
+_ANY = (-U63, U63)
+EVENT_DETAILS = {
+    codes.EVENT_BOOT: ((0, len(codes.RESET_NAMES) - 1), (0, U16), (0, U32), (0, U63)),
+    codes.EVENT_LINK_DOWN: (_ANY,),
+    codes.EVENT_LINK_UP: ((-127, 20), (0, 255)),
+    codes.EVENT_ADDRESS: (4, 4, 4),
+    codes.EVENT_CLOCK_SET: (_ANY, (0, U48), (0, len(codes.CLOCK_NAMES) - 1)),
+    codes.EVENT_CLOCK_STEP: (_ANY,),
+    codes.EVENT_CLOCK_REFUSED: ((0, U8), _ANY),
+    codes.EVENT_PLAN: (32,),
+    codes.EVENT_TRIMMED: ((1, U32), (1, U32), (1, U32)),
+    codes.EVENT_TASK: ((0, U8), (0, U8), (0, U32)),
+    codes.EVENT_STATE: ((0, U8), (0, 1)),
+    codes.EVENT_FAULT: ((0, U8), (0, U32)),
+    codes.EVENT_COMMAND: ((0, U63), (0, U8), (0, U8)),
+}  # fmt: skip
+
+
+def check_event(event):
+    """Return nothing; raise a WireError unless the event is [kind, at_us, detail, ...] as EVENT_DETAILS has it."""
+    _array(event, None, "event")
+    if len(event) < 2:
+        raise OutOfRange("wanted kind and at_us")
+    _integer(event[0], 0, U8, "kind")
+    _integer(event[1], 0, U48, "at_us")
+    details = EVENT_DETAILS.get(event[0])
+    if details is None:
+        raise UnknownField("no event of kind %d in version %d" % (event[0], VERSION))
+    _array(event, 2 + len(details), codes.EVENT_NAMES[event[0]])
+    for value, want in zip(event[2:], details):
+        if isinstance(want, int):
+            _octets(value, want, codes.EVENT_NAMES[event[0]])
+        else:
+            _integer(value, want[0], want[1], codes.EVENT_NAMES[event[0]])
+
+
+def check_counts(header, body, octets):
+    """Return nothing; raise OutOfRange unless the header counts what the body (and its octets) holds."""
+    got = (len(body.readings), len(body.events), len(octets))
+    if tuple(header.counts) != got:
+        raise OutOfRange("header counts %r, the body holds %r" % (tuple(header.counts), got))
