@@ -12,14 +12,14 @@ from .errors import DuplicateKey, NotCanonical, OutOfRange, TrailingOctets, Trun
 MAX_DEPTH = 8  # a record nests 4 deep; more is an attack on the reader's stack
 
 
-def encode(value):
+def encode(value: object) -> bytes:
     """Return the octets of value. Raises WrongType or OutOfRange for what the subset does not hold."""
-    out = []
+    out: list[bytes] = []
     _encode(value, out, 0)
     return b"".join(out)
 
 
-def _head(major, n):
+def _head(major: int, n: int) -> bytes:
     if n < 24:
         return bytes((major | n,))
     if n < 0x100:
@@ -33,7 +33,7 @@ def _head(major, n):
     raise OutOfRange("integer needs more than 64 bits")
 
 
-def _encode(value, out, depth):
+def _encode(value: object, out: list[bytes], depth: int) -> None:
     if depth > MAX_DEPTH:
         raise OutOfRange("nested deeper than %d" % MAX_DEPTH)
     if value is None:
@@ -69,7 +69,7 @@ def _encode(value, out, depth):
         raise WrongType("no CBOR spelling for a %s" % type(value).__name__)
 
 
-def decode(octets):
+def decode(octets: bytes) -> object:
     """Return the value of octets, all of them. Raises a WireError for anything that encode() would not have written."""
     value, end = _decode(octets, 0, 0)
     if end != len(octets):
@@ -77,19 +77,19 @@ def decode(octets):
     return value
 
 
-def decode_prefix(octets, start):
+def decode_prefix(octets: bytes, start: int) -> tuple[object, int]:
     """Return (value, end) of the one item that begins at start; what follows is left alone (for CBOR sequences)."""
     return _decode(octets, start, 0)
 
 
-def _take(octets, start, n):
+def _take(octets: bytes, start: int, n: int) -> int:
     end = start + n
     if end > len(octets):
         raise Truncated("wanted %d octets at %d, got %d" % (n, start, len(octets) - start))
     return end
 
 
-def _argument(octets, i):
+def _argument(octets: bytes, i: int) -> tuple[int, int]:
     """Return (argument, next index) of the head at i, refusing any but the shortest spelling."""
     low = octets[i] & 0x1F
     i += 1
@@ -107,7 +107,7 @@ def _argument(octets, i):
     return n, end
 
 
-def _decode(octets, i, depth):
+def _decode(octets: bytes, i: int, depth: int) -> tuple[object, int]:
     if depth > MAX_DEPTH:
         raise OutOfRange("nested deeper than %d" % MAX_DEPTH)
     _take(octets, i, 1)
@@ -150,8 +150,8 @@ def _decode(octets, i, depth):
     return _decode_map(octets, i, n, depth)
 
 
-def _decode_map(octets, i, n, depth):
-    result = {}
+def _decode_map(octets: bytes, i: int, n: int, depth: int) -> tuple[dict[int, object], int]:
+    result: dict[int, object] = {}
     last = -1
     for _ in range(n):
         _take(octets, i, 1)

@@ -3,7 +3,7 @@
 from collections import namedtuple
 
 from .errors import Backwards, Fork, Gap
-from .record import NO_PREVIOUS
+from .record import NO_PREVIOUS, Header
 
 Head = namedtuple("Head", ("seq", "digest", "boot", "end_us"))
 """The newest batch of a chain: sequence number, SHA-256 of its COSE_Sign1, boot count, end of its time."""
@@ -12,7 +12,7 @@ START = Head(0, NO_PREVIOUS, 0, 0)
 """What stands before the first batch of a key."""
 
 
-def follow(head, header, digest):
+def follow(head: Head, header: Header, digest: bytes) -> Head:
     """Return the Head after the batch (header, digest), which must follow head.
 
     Raises Gap (a later number: something was left out), Backwards (an earlier number, boot or time: reordered or

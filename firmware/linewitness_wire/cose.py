@@ -26,36 +26,36 @@ Sign1 = namedtuple("Sign1", ("kid", "protected", "payload", "signature"))
 """The parts of a COSE_Sign1, as octets."""
 
 
-def kid(public_key):
+def kid(public_key: bytes) -> bytes:
     """Return the key identifier: the first 8 octets of SHA-256 of the 32-octet public key."""
     return hashlib.sha256(public_key).digest()[:KID_OCTETS]
 
 
-def aad(site, witness):
+def aad(site: str, witness: str) -> bytes:
     """Return the external_aad that binds a batch to its place, 'linewitness/1/<site>/<witness>' in ASCII."""
     return ("linewitness/1/%s/%s" % (site, witness)).encode()
 
 
-def protected(key_id):
+def protected(key_id: bytes) -> bytes:
     """Return the protected header {1: -19, 4: kid}: 13 octets, the same for every batch of a key."""
     if len(key_id) != KID_OCTETS:
         raise OutOfRange("kid: wanted %d octets, got %d" % (KID_OCTETS, len(key_id)))
     return b"\xa2\x01\x32\x04\x48" + key_id
 
 
-def to_be_signed(protected_octets, external_aad, payload):
+def to_be_signed(protected_octets: bytes, external_aad: bytes, payload: bytes) -> bytes:
     """Return the Sig_structure (RFC 9052 4.4) that is signed."""
     return cbor.encode(["Signature1", protected_octets, external_aad, payload])
 
 
-def join(key_id, payload, signature):
+def join(key_id: bytes, payload: bytes, signature: bytes) -> bytes:
     """Return the COSE_Sign1 octets of a payload and its signature."""
     if len(signature) != SIGNATURE_OCTETS:
         raise OutOfRange("signature: wanted %d octets, got %d" % (SIGNATURE_OCTETS, len(signature)))
     return b"\xd2\x84" + cbor.encode(protected(key_id)) + b"\xa0" + cbor.encode(payload) + cbor.encode(signature)
 
 
-def split(octets):
+def split(octets: bytes) -> Sign1:
     """Return the Sign1 of octets. Raises a WireError unless they are exactly of the form above; checks no signature."""
     if len(octets) > PAYLOAD_MAX_OCTETS + 128:
         raise OutOfRange("COSE_Sign1: %d octets are too many" % len(octets))
@@ -78,7 +78,7 @@ def split(octets):
     return Sign1(_kid_of(head), head, payload, signature)
 
 
-def _kid_of(head):
+def _kid_of(head: bytes) -> bytes:
     """Return the kid of a protected header, which must be spelt as protected() spells it."""
     if len(head) < 5 + KID_OCTETS:
         raise Truncated("protected header: wanted 13 octets, got %d" % len(head))
@@ -91,6 +91,6 @@ def _kid_of(head):
     return head[5:]
 
 
-def digest(octets):
+def digest(octets: bytes) -> bytes:
     """Return SHA-256 of a COSE_Sign1: what the next batch names as its predecessor."""
     return hashlib.sha256(octets).digest()

@@ -26,7 +26,7 @@ Command = namedtuple("Command", ("counter", "code", "argument"))
 """counter must exceed that of every command before; code is codes.COMMAND_*; argument is int, octets or None."""
 
 
-def hmac_sha256(key, message):
+def hmac_sha256(key: bytes, message: bytes) -> bytes:
     """Return HMAC-SHA-256 (RFC 2104, FIPS 180-4), 32 octets."""
     if len(key) > 64:
         key = hashlib.sha256(key).digest()
@@ -38,7 +38,7 @@ def hmac_sha256(key, message):
     return outer.digest()
 
 
-def same(a, b):
+def same(a: bytes, b: bytes) -> bool:
     """Return whether two octet strings are equal, in a time that does not tell where they differ."""
     difference = len(a) ^ len(b)
     for x, y in zip(a, b):
@@ -46,11 +46,11 @@ def same(a, b):
     return difference == 0
 
 
-def _mac(secret, kind, site, witness, octets):
+def _mac(secret: bytes, kind: str, site: str, witness: str, octets: bytes) -> bytes:
     return hmac_sha256(secret, ("linewitness/1/%s/%s/%s\0" % (kind, site, witness)).encode() + octets)
 
 
-def _open(secret, kind, site, witness, frame):
+def _open(secret: bytes, kind: str, site: str, witness: str, frame: bytes) -> bytes:
     """Return what an authentic frame says; raises BadFrame."""
     said, mac = frame[:-MAC_OCTETS], frame[-MAC_OCTETS:]
     if len(frame) <= MAC_OCTETS or not same(mac, _mac(secret, kind, site, witness, said)):
@@ -58,12 +58,12 @@ def _open(secret, kind, site, witness, frame):
     return said
 
 
-def encode_batch(cose, body):
+def encode_batch(cose: bytes, body: bytes | None) -> bytes:
     """Return the MQTT payload of a batch; body is octets, or None where it was trimmed."""
     return cbor.encode([cose, body])
 
 
-def decode_batch(octets):
+def decode_batch(octets: bytes) -> tuple[bytes, bytes | None]:
     """Return (cose, body) of an MQTT payload; neither is decoded further. Raises a WireError."""
     value = cbor.decode(octets)
     if not isinstance(value, list) or len(value) != 2:
@@ -74,13 +74,13 @@ def decode_batch(octets):
     return cose, body
 
 
-def encode_ack(secret, site, witness, ack):
+def encode_ack(secret: bytes, site: str, witness: str, ack: Ack) -> bytes:
     """Return the 104 octets of an acknowledgement."""
     said = ack.seq.to_bytes(8, "big") + ack.digest + (ack.anchor or NO_ANCHOR)
     return said + _mac(secret, "ack", site, witness, said)
 
 
-def decode_ack(secret, site, witness, frame):
+def decode_ack(secret: bytes, site: str, witness: str, frame: bytes) -> Ack:
     """Return the Ack of an authentic frame; raises BadFrame."""
     if len(frame) != ACK_OCTETS:
         raise BadFrame("ack: wanted %d octets, got %d" % (ACK_OCTETS, len(frame)))
@@ -89,13 +89,13 @@ def decode_ack(secret, site, witness, frame):
     return Ack(int.from_bytes(said[:8], "big"), said[8:40], None if anchor == NO_ANCHOR else anchor)
 
 
-def encode_command(secret, site, witness, command):
+def encode_command(secret: bytes, site: str, witness: str, command: Command) -> bytes:
     """Return the octets of a command."""
     said = command.counter.to_bytes(8, "big") + cbor.encode([command.code, command.argument])
     return said + _mac(secret, "command", site, witness, said)
 
 
-def decode_command(secret, site, witness, frame):
+def decode_command(secret: bytes, site: str, witness: str, frame: bytes) -> Command:
     """Return the Command of an authentic frame; raises BadFrame, or a WireError for one that says nothing we know."""
     said = _open(secret, "command", site, witness, frame)
     if len(said) < 9:

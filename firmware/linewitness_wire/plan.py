@@ -36,12 +36,12 @@ Target = namedtuple(
 )
 
 
-def digest(octets):
+def digest(octets: bytes) -> bytes:
     """Return SHA-256 of an encoded plan."""
     return hashlib.sha256(octets).digest()
 
 
-def encode_plan(plan):
+def encode_plan(plan: Plan) -> bytes:
     """Return the deterministic CBOR of a Plan."""
     return cbor.encode({
         0: VERSION, 1: plan.site, 2: plan.witness, 3: plan.issued_utc_us, 4: plan.batch_s,
@@ -50,11 +50,11 @@ def encode_plan(plan):
     })  # fmt: skip
 
 
-def _target_map(target):
+def _target_map(target: Target) -> dict:
     return {i: target[i] for i in range(len(target))}
 
 
-def decode_plan(octets):
+def decode_plan(octets: bytes) -> Plan:
     """Return the Plan of octets. Raises a WireError."""
     fields = cbor.decode(octets)
     if not isinstance(fields, dict):
@@ -79,13 +79,13 @@ def decode_plan(octets):
     )  # fmt: skip
 
 
-def _typed(fields, wanted, what):
+def _typed(fields: dict, wanted: list | tuple, what: str) -> None:
     for key, kind in wanted:
         if isinstance(fields[key], bool) or not isinstance(fields[key], kind):
             raise WrongType("%s: field %d is a %s" % (what, key, type(fields[key]).__name__))
 
 
-def _target(fields, i):
+def _target(fields: object, i: int) -> Target:
     what = "target %d" % i
     if not isinstance(fields, dict) or sorted(fields) != list(range(10)):
         raise OutOfRange("%s: wanted the fields 0..9" % what)

@@ -99,21 +99,21 @@ Body = namedtuple("Body", ("readings", "events"))
 # --- checks ---------------------------------------------------------------------------------------------------------
 
 
-def _integer(value, low, high, what):
+def _integer(value: object, low: int, high: int, what: str) -> None:
     if isinstance(value, bool) or not isinstance(value, int):
         raise WrongType("%s: wanted an integer, got %s" % (what, type(value).__name__))
     if value < low or value > high:
         raise OutOfRange("%s: wanted %d..%d, got %d" % (what, low, high, value))
 
 
-def _octets(value, n, what):
+def _octets(value: object, n: int, what: str) -> None:
     if not isinstance(value, bytes):
         raise WrongType("%s: wanted octets, got %s" % (what, type(value).__name__))
     if len(value) != n:
         raise OutOfRange("%s: wanted %d octets, got %d" % (what, n, len(value)))
 
 
-def _array(value, n, what):
+def _array(value: object, n: int | None, what: str) -> None:
     if not isinstance(value, (list, tuple)):
         raise WrongType("%s: wanted an array, got %s" % (what, type(value).__name__))
     if n is not None and len(value) != n:
@@ -123,7 +123,7 @@ def _array(value, n, what):
 # --- header ---------------------------------------------------------------------------------------------------------
 
 
-def encode_header(header):
+def encode_header(header: Header) -> bytes:
     """Return the deterministic CBOR of a Header; raises a WireError rather than write one that would be refused."""
     check_header(header)
     octets = cbor.encode({
@@ -136,7 +136,7 @@ def encode_header(header):
     return octets
 
 
-def decode_header(octets):
+def decode_header(octets: bytes) -> Header:
     """Return the Header of octets. Raises a WireError for anything that encode_header() would not have written."""
     if len(octets) > HEADER_MAX_OCTETS:
         raise OutOfRange("header: wanted at most %d octets, got %d" % (HEADER_MAX_OCTETS, len(octets)))
@@ -152,7 +152,7 @@ def decode_header(octets):
     return header
 
 
-def check_header(header):
+def check_header(header: Header) -> None:
     """Return nothing; raise WrongType or OutOfRange for a field that no witness may sign."""
     _integer(header.seq, 1, U32, "seq")
     _octets(header.previous, 32, "previous")
@@ -180,7 +180,7 @@ def check_header(header):
         _octets(header.anchor, 32, "anchor")
 
 
-def _versioned_map(octets, size, what):
+def _versioned_map(octets: bytes, size: int, what: str) -> dict:
     """Return the map with exactly the keys 0..size-1 whose key 0 is the version."""
     fields = cbor.decode(octets)
     if not isinstance(fields, dict):
@@ -199,7 +199,7 @@ def _versioned_map(octets, size, what):
 # --- body -----------------------------------------------------------------------------------------------------------
 
 
-def encode_body(body):
+def encode_body(body: Body) -> bytes:
     """Return the deterministic CBOR of a Body; raises a WireError rather than write one that would be refused."""
     check_body(body)
     octets = cbor.encode({0: VERSION, 1: body.readings, 2: body.events})
@@ -208,7 +208,7 @@ def encode_body(body):
     return octets
 
 
-def decode_body(octets):
+def decode_body(octets: bytes) -> Body:
     """Return the Body of octets. Raises a WireError for anything that encode_body() would not have written."""
     if len(octets) > BODY_MAX_OCTETS:
         raise OutOfRange("body: wanted at most %d octets, got %d" % (BODY_MAX_OCTETS, len(octets)))
@@ -218,7 +218,7 @@ def decode_body(octets):
     return body
 
 
-def check_body(body):
+def check_body(body: Body) -> None:
     """Return nothing; raise a WireError for a reading or event that no witness may sign."""
     _array(body.readings, None, "readings")
     for i, reading in enumerate(body.readings):
@@ -246,7 +246,7 @@ _INTEGERS = {
 _ARRAYS = {RTT_US: (4, U32), PDV_US: (2, U32), LOST_BY_DIRECTION: (2, U16), BURST: (5, U32)}
 
 
-def check_reading(reading):
+def check_reading(reading: dict) -> None:
     """Return nothing; raise a WireError unless the fields fit their types, ranges and one another."""
     if not isinstance(reading, dict):
         raise WrongType("wanted a map, got %s" % type(reading).__name__)
@@ -273,7 +273,7 @@ def check_reading(reading):
         _check_counts(reading)
 
 
-def _check_counts(reading):
+def _check_counts(reading: dict) -> None:
     sent = reading.get(SENT)
     answered = reading.get(ANSWERED)
     if sent is None or answered is None:
@@ -289,7 +289,7 @@ def _check_counts(reading):
         raise OutOfRange("rtt_us: wanted min <= mean, p95 <= max")
 
 
-def _check_samples(value, reading):
+def _check_samples(value: bytes, reading: dict) -> None:
     if not isinstance(value, bytes):
         raise WrongType("samples: wanted octets, got %s" % type(value).__name__)
     if len(value) != 2 * reading.get(SENT, 0):
@@ -308,7 +308,7 @@ def _check_samples(value, reading):
         raise OutOfRange("samples: their fates are not those counted")
 
 
-def _check_codes(value):
+def _check_codes(value: list) -> None:
     _array(value, None, "codes")
     last = -U16
     for pair in value:
@@ -320,7 +320,7 @@ def _check_codes(value):
         last = pair[0]
 
 
-def samples(octets):
+def samples(octets: bytes) -> list[tuple[int, int]]:
     """Return [(fate, at_us), ...] of a reading's SAMPLES; at_us counts from the reading's start, in 10 ms steps."""
     result = []
     for i in range(0, len(octets) - 1, 2):
@@ -329,7 +329,7 @@ def samples(octets):
     return result
 
 
-def pack_sample(fate, at_us):
+def pack_sample(fate: int, at_us: int) -> bytes:
     """Return the two octets of one sample sent at_us (0..SAMPLE_MAX_US) after its reading's start."""
     if at_us < 0 or at_us > SAMPLE_MAX_US:
         raise OutOfRange("sample: wanted 0..%d us, got %d" % (SAMPLE_MAX_US, at_us))
@@ -339,7 +339,7 @@ def pack_sample(fate, at_us):
 
 # Details of an event by kind: (least, greatest) for an integer, a number of octets for a string.
 _ANY = (-U63, U63)
-EVENT_DETAILS = {
+EVENT_DETAILS: dict[int, tuple] = {
     codes.EVENT_BOOT: ((0, len(codes.RESET_NAMES) - 1), (0, U16), (0, U32), (0, U63)),
     codes.EVENT_LINK_DOWN: (_ANY,),
     codes.EVENT_LINK_UP: ((-127, 20), (0, 255)),
@@ -356,7 +356,7 @@ EVENT_DETAILS = {
 }  # fmt: skip
 
 
-def check_event(event):
+def check_event(event: list) -> None:
     """Return nothing; raise a WireError unless the event is [kind, at_us, detail, ...] as EVENT_DETAILS has it."""
     _array(event, None, "event")
     if len(event) < 2:
@@ -374,7 +374,7 @@ def check_event(event):
             _integer(value, want[0], want[1], codes.EVENT_NAMES[event[0]])
 
 
-def check_counts(header, body, octets):
+def check_counts(header: Header, body: Body, octets: bytes) -> None:
     """Return nothing; raise OutOfRange unless the header counts what the body (and its octets) holds."""
     got = (len(body.readings), len(body.events), len(octets))
     if tuple(header.counts) != got:
