@@ -1,0 +1,65 @@
+"""Probes: one file a method. This docstring is the protocol between a probe and whoever schedules and tallies it.
+
+A single-shot probe (icmp, dns, tcp, sip) is made once and serves all targets of its method, several at a time:
+
+    sample = await probe.run(target, address)      # target: linewitness_wire.plan.Target; address: dotted IPv4 text
+    extras = probe.extras(target)                  # {record.DUPLICATE: n, record.MALFORMED: n}, only what is not 0;
+                                                   # counted since the last call: once a reading, at its end
+
+`run` raises nothing for whatever the network does and returns a Sample:
+
+    fate     codes.FATE_*
+    sent_us  clock.now_us() just before the packet was handed to the stack (or could not be)
+    rtt_us   to the reply, microseconds; an int exactly where fate is ANSWERED or WRONG, else None
+    code     ANSWERED: None, or a SIP status other than 200; WRONG: DNS RCODE, SIP status, -errno (TCP refused);
+             LOST and VOID: None, or -errno of the local stack. It goes into the reading's CODES where it is not None
+
+`target.timeout_ms` is the loss threshold and part of the metric: what comes later is lost (RFC 7680, 2.6). `run` takes
+at most that long, and before it as long as a call-quality window lasts where the method sends through `control`, which
+is silent in a window. `target.port` 0 means the method's own port (DNS 53, SIP 5060, STAMP 862).
+
+The window probe (stamp) is one at a time over all targets (it takes `quiet` itself and waits for it):
+
+    reading = await probe.run(target, address)     # dict by record.* keys, without TARGET; START_US is clock.now_us() of
+                                                   # the first packet: take the header's start_us off
+
+Resolving `target.host` is not a probe's work; whoever schedules asks `resolver.address(host)` (see resolver) first. A
+name that never resolved is no measurement of its target: tally `unresolved(clock.now_us())`.
+
+What became of a sample that the witness itself may have spoilt (all FATE_VOID, "self-delayed"):
+  - answered, and the loop stalled for more than STALL_US between sending and reading the reply;
+  - unanswered, and the loop stalled for more than LOSS_STALL_US in flight (the receive queue of 4 datagrams may have
+    overflowed at a call's packet rate), or its deadline was noticed more than STALL_US late. A shorter stall delays
+    a reply in the queue but does not lose it, so that an outage is still seen on a busy witness;
+  - the link was down when it was sent or when it was given up;
+  - the local stack refused for lack of memory or buffers. No route with the link up (ENETUNREACH, EHOSTUNREACH) is
+    FATE_LOST with its -errno.
+
+What is handed to the constructors:
+  clock    .now_us() -> wrap-free monotonic microseconds
+           .stall_us_since(t_us) -> the longest stall of the loop since t_us, 0 where there was none, one that has just
+           ended and that the clock's own task has not noticed yet included
+  link     .is_up() -> bool
+  urandom  n -> n random octets (os.urandom)
+  sockets  see witness.sockets: `control`, `media` (Datagram), `icmp` (Icmp), `quiet` (Quiet)
+
+    probes.icmp.Icmp(icmp, clock, urandom)              probes.sip.Sip(control, clock, urandom, contact)
+    probes.dns.Dns(control, clock, urandom)             probes.tcp.Tcp(socket, clock, link)
+    probes.stamp.Stamp(media, quiet, clock, secrets)    secrets: {name: octets} for OPTION_SECRET
+"""
+
+from collections import namedtuple
+
+from linewitness_wire import codes
+
+STALL_US = 5_000
+LOSS_STALL_US = 60_000  # three packets of a call: the fourth still fits the queue
+
+CODE_UNRESOLVED = -2  # -ENOENT: the target's name never resolved
+
+Sample = namedtuple("Sample", ("fate", "sent_us", "rtt_us", "code"))
+
+
+def unresolved(now_us: int) -> Sample:
+    """Return the Sample of a target whose name never resolved: void, for DNS is another target's matter."""
+    return Sample(codes.FATE_VOID, now_us, None, CODE_UNRESOLVED)
