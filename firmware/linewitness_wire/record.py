@@ -43,7 +43,7 @@ LOST_BY_DIRECTION = 16  # [forward, backward], stateful reflectors only
 BURST = 17  # RFC 3611 4.7.2, Gmin 16: [burst density/256, gap density/256, mean burst ms, mean gap ms, bursts]
 BURST_R_MILLI = 18  # G.107 BurstR x 1000
 R_CENTI = 19  # G.107 rating factor x 100
-MOS_MILLI = 20  # MOS-CQE x 1000
+MOS_MILLI = 20  # MOS-CQE x 1000; the cubic of G.107 Annex B dips to 0.989 near R = 3
 RSSI_DBM = 21
 CHANNEL = 22
 RECONNECTS = 23  # associations (Wi-Fi) or carrier losses (Ethernet) in the window
@@ -238,9 +238,15 @@ def check_body(body: Body) -> None:
 _INTEGERS = {
     TARGET: (0, U8), START_US: (0, U48), SPAN_US: (0, U48), SENT: (0, U16), ANSWERED: (0, U16), SELF_DELAYED: (0, U16),
     STALL_US: (0, U48), LATE: (0, U16), DUPLICATE: (0, U16), REORDERED: (0, U16), MALFORMED: (0, U16),
-    JITTER_US: (0, U32), BURST_R_MILLI: (0, U32), R_CENTI: (-10000, 12000), MOS_MILLI: (1000, 4500),
+    JITTER_US: (0, U32), BURST_R_MILLI: (0, U32), R_CENTI: (-10000, 12000), MOS_MILLI: (988, 4500),
     RSSI_DBM: (-127, 20), CHANNEL: (0, 255), RECONNECTS: (0, U16), UP_US: (0, U48), HEAP_FREE: (0, U32),
 }  # fmt: skip
+
+# What speaks of samples, and so stands only beside SENT and ANSWERED.
+_OF_SAMPLES = (
+    RTT_US, SAMPLES, SELF_DELAYED, LATE, DUPLICATE, REORDERED, MALFORMED, JITTER_US, PDV_US, LOST_BY_DIRECTION, BURST,
+    BURST_R_MILLI, R_CENTI, MOS_MILLI,
+)  # fmt: skip
 
 # Arrays of integers of a reading: key -> (items, greatest).
 _ARRAYS = {RTT_US: (4, U32), PDV_US: (2, U32), LOST_BY_DIRECTION: (2, U16), BURST: (5, U32)}
@@ -271,6 +277,10 @@ def check_reading(reading: dict) -> None:
             raise UnknownField("no field %r in version %d" % (key, VERSION))
     if SENT in reading or ANSWERED in reading:
         _check_counts(reading)
+    else:
+        for key in _OF_SAMPLES:
+            if key in reading:
+                raise OutOfRange("%s without sent and answered" % READING_NAMES[key])
 
 
 def _check_counts(reading: dict) -> None:
