@@ -1,4 +1,4 @@
-"""What can go wrong for the person at the keyboard. One class per exit code; one line per error: what, where, what to try.
+"""What can go wrong for the person at the keyboard: one class per exit code, one line per error.
 
 LinewitnessError
  |- CannotDo      1   could not do it: unreachable, unreadable, full, in use

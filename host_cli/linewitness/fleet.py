@@ -193,28 +193,32 @@ class Fleet:
             raise CannotDo(f"no password for '{user}'", str(self.root / "secrets.toml"), "linewitness init FLEET")
         return passwords[user]
 
-    def witness_secrets(self, site: str, witness: str, *, make: bool = False) -> WitnessSecrets | None:
-        """Return what a witness shares with us; None where it has nothing, unless make is true."""
-        table = self.secrets()
-        place = f"{site}/{witness}"
-        entry = table.get("witness", {}).get(place)
-        if entry is None:
-            if not make:
-                return None
-            entry = {"password": randomness.token_urlsafe(18), "ack_secret": randomness.token_hex(32)}
-            table.setdefault("witness", {})[place] = entry
+    def witness_secrets(self, site: str, witness: str) -> WitnessSecrets | None:
+        """Return what a witness shares with us, or None."""
+        return self.witnesses_with_secrets().get((site, witness))
+
+    def make_witness_secrets(self, site: str, witness: str) -> WitnessSecrets:
+        """Return what a witness shares with us, made now where it has nothing yet."""
+        known = self.witness_secrets(site, witness)
+        if known is None:
+            known = WitnessSecrets(randomness.token_urlsafe(18), randomness.token_bytes(32))
+            table = self.secrets()
+            entry = {"password": known.password, "ack_secret": known.ack_secret.hex()}
+            table.setdefault("witness", {})[f"{site}/{witness}"] = entry
             self._write_secrets(table)
-        try:
-            ack_secret = bytes.fromhex(entry["ack_secret"])
-        except ValueError as e:
-            raise UsageProblem("ack_secret is not hex", f"{self.root / 'secrets.toml'}: witness: {place}") from e
-        return WitnessSecrets(entry["password"], ack_secret)
+        return known
 
     def witnesses_with_secrets(self) -> dict[tuple[str, str], WitnessSecrets]:
         """Return the secrets of all witnesses by (site, witness)."""
-        places = [tuple(place.split("/", 1)) for place in self.secrets().get("witness", {})]
-        found = {(site, witness): self.witness_secrets(site, witness) for site, witness in places}
-        return {place: secrets for place, secrets in found.items() if secrets is not None}
+        found = {}
+        for place, entry in self.secrets().get("witness", {}).items():
+            site, _, witness = place.partition("/")
+            try:
+                found[site, witness] = WitnessSecrets(entry["password"], bytes.fromhex(entry["ack_secret"]))
+            except ValueError as e:
+                where = f"{self.root / 'secrets.toml'}: witness: {place}"
+                raise UsageProblem("ack_secret is not hex", where, "linewitness witness flash makes a new one") from e
+        return found
 
     def forget_witness(self, site: str, witness: str) -> None:
         """Remove what a witness shares with us, so that the broker no longer lets it in."""

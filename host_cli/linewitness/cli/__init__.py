@@ -161,7 +161,8 @@ def command(
             show(value, as_json, render)
             return code
 
-        wrapped: Callable[..., object] = click.option("--json", "as_json", is_flag=True, help="Print one JSON value.")(run)
+        as_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON value.")
+        wrapped: Callable[..., object] = as_json_option(run)
         if fleet:
             wrapped = click.option(
                 "--fleet",
