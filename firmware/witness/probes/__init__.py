@@ -20,20 +20,16 @@ is silent in a window. `target.port` 0 means the method's own port (DNS 53, SIP 
 
 The window probe (stamp) is one at a time over all targets (it takes `quiet` itself and waits for it):
 
-    reading = await probe.run(target, address)     # dict by record.* keys, without TARGET; START_US is clock.now_us() of
-                                                   # the first packet: take the header's start_us off
+    reading = await probe.run(target, address)     # dict by record.* keys, without TARGET; START_US is clock.now_us()
+                                                   # of the first packet: take the header's start_us off
 
 Resolving `target.host` is not a probe's work; whoever schedules asks `resolver.address(host)` (see resolver) first. A
 name that never resolved is no measurement of its target: tally `unresolved(clock.now_us())`.
 
-What became of a sample that the witness itself may have spoilt (all FATE_VOID, "self-delayed"):
-  - answered, and the loop stalled for more than STALL_US between sending and reading the reply;
-  - unanswered, and the loop stalled for more than LOSS_STALL_US in flight (the receive queue of 4 datagrams may have
-    overflowed at a call's packet rate), or its deadline was noticed more than STALL_US late. A shorter stall delays
-    a reply in the queue but does not lose it, so that an outage is still seen on a busy witness;
-  - the link was down when it was sent or when it was given up;
-  - the local stack refused for lack of memory or buffers. No route with the link up (ENETUNREACH, EHOSTUNREACH) is
-    FATE_LOST with its -errno.
+Before a sample the scheduler asks `probe.retry_at_us(target)` and leaves the target alone until then (Retry-After of a
+SIP server; 0 for everyone else).
+
+What the witness itself spoilt is FATE_VOID, never delay or loss: witness.sample has the rules.
 
 What is handed to the constructors:
   clock    .now_us() -> wrap-free monotonic microseconds
@@ -45,21 +41,11 @@ What is handed to the constructors:
 
     probes.icmp.Icmp(icmp, clock, urandom)              probes.sip.Sip(control, clock, urandom, contact)
     probes.dns.Dns(control, clock, urandom)             probes.tcp.Tcp(socket, clock, link)
-    probes.stamp.Stamp(media, quiet, clock, secrets)    secrets: {name: octets} for OPTION_SECRET
+    probes.stamp.Stamp(media, quiet, clock, urandom, secrets)
+
+contact: who runs this witness, for SIP's User-Agent, e.g. "noc@example.com"; secrets: {name: octets} for OPTION_SECRET.
 """
 
-from collections import namedtuple
+from witness.sample import CODE_UNRESOLVED, Sample, unresolved
 
-from linewitness_wire import codes
-
-STALL_US = 5_000
-LOSS_STALL_US = 60_000  # three packets of a call: the fourth still fits the queue
-
-CODE_UNRESOLVED = -2  # -ENOENT: the target's name never resolved
-
-Sample = namedtuple("Sample", ("fate", "sent_us", "rtt_us", "code"))
-
-
-def unresolved(now_us: int) -> Sample:
-    """Return the Sample of a target whose name never resolved: void, for DNS is another target's matter."""
-    return Sample(codes.FATE_VOID, now_us, None, CODE_UNRESOLVED)
+__all__ = ["CODE_UNRESOLVED", "Sample", "unresolved"]

@@ -1,0 +1,140 @@
+"""The witness's own resolver: asynchronous, because the stack's blocks for seconds just when DNS is down.
+
+Every query has a random id; an answer counts only from the server asked, with the question echoed. Answers are kept for
+their TTL (MIN_TTL_S..MAX_TTL_S) and after it until a newer one comes: while DNS is down a stale answer is given, so
+that a target which answers is not reported as lost because its name can't be looked up. That is told by
+`Address.stale` and by `failures` (look-ups in a row that no server answered); the DNS targets of the plan carry the
+evidence. Only a name that never resolved in this boot raises Unresolved: its sample is `sample.unresolved()`, void.
+"""
+
+import asyncio
+import struct
+from collections import namedtuple
+
+from linewitness_wire import codes
+
+from . import dns_message
+from .dns_message import TYPE_A, TYPE_SRV, BadName, Malformed
+
+PORT = 53
+TIMEOUT_US = 2_000_000  # for each server
+MIN_TTL_S = 5
+MAX_TTL_S = 3600
+RETRY_US = 5_000_000  # for so long after a failed look-up the same is said again without asking
+
+Address = namedtuple("Address", ("address", "stale"))
+Service = namedtuple("Service", ("host", "port"))
+
+
+class Unresolved(Exception):
+    """No server has ever answered for this name; `rcode` is the last server's answer, None where none came."""
+
+    def __init__(self, name: str, rcode: int | None):
+        super().__init__("%s: %s" % (name, "no answer" if rcode is None else "RCODE %d" % rcode))
+        self.rcode = rcode
+
+
+class _Entry:
+    def __init__(self):
+        self.records = None
+        self.rcode = None
+        self.expires_us = 0
+        self.retry_us = 0
+        self.lock = asyncio.Lock()
+
+
+class Resolver:
+    """Looks names up through `control`.
+
+    servers: dotted addresses, asked in their order; assign a new list when the plan or the gateway changes.
+    """
+
+    def __init__(self, control, clock, urandom, servers: list[str]):
+        self.servers = servers
+        self.failures = 0
+        self._control = control
+        self._clock = clock
+        self._urandom = urandom
+        self._entries = {}
+
+    async def address(self, host: str) -> Address:
+        """Return the Address of a name (its first A record) or of a dotted address. Raises Unresolved."""
+        if dns_message.is_dotted(host):
+            return Address(host, False)
+        records, stale = await self._look_up(host, TYPE_A)
+        return Address(records[0][1], stale)
+
+    async def services(self, name: str) -> list[Service]:
+        """Return the Services of an SRV name, e.g. "_sip._udp.example.net", in RFC 2782 order. Raises Unresolved."""
+        records, _ = await self._look_up(name, TYPE_SRV)
+        return self._order(records)
+
+    async def _look_up(self, name, kind):
+        entry = self._entry((name.lower(), kind))
+        # Several targets share a name: one look-up serves them all.
+        async with entry.lock:
+            now_us = self._clock.now_us()
+            if now_us >= entry.expires_us and now_us >= entry.retry_us:
+                await self._refresh(entry, name, kind)
+                now_us = self._clock.now_us()
+            if entry.records is None:
+                raise Unresolved(name, entry.rcode)
+            return entry.records, now_us >= entry.expires_us
+
+    def _entry(self, key):
+        entry = self._entries.get(key)
+        if entry is None:
+            entry = self._entries[key] = _Entry()
+        return entry
+
+    async def _refresh(self, entry, name, kind):
+        """Ask the servers until one has records; keep them, or the last RCODE (None where no server answered)."""
+        entry.rcode = None
+        for server in self.servers:
+            reply = await self._ask(server, name, kind)
+            if reply is None:
+                continue
+            entry.rcode = reply.rcode
+            if reply.rcode == dns_message.NO_ERROR and reply.records:
+                ttl_s = min([record[0] for record in reply.records])
+                entry.records = reply.records
+                entry.expires_us = self._clock.now_us() + max(MIN_TTL_S, min(ttl_s, MAX_TTL_S)) * 1_000_000
+                self.failures = 0
+                return
+        entry.retry_us = self._clock.now_us() + RETRY_US
+        self.failures = self.failures + 1 if entry.rcode is None else 0
+
+    async def _ask(self, server, name, kind):
+        try:
+            query = dns_message.encode_query(struct.unpack(">H", self._urandom(2))[0], name, kind)
+        except BadName:
+            return None
+        replies = []
+
+        def judge(octets):
+            if not dns_message.belongs(octets, query):
+                return None
+            try:
+                replies.append(dns_message.decode_reply(octets, query))
+            except Malformed:
+                return ()
+            return codes.FATE_ANSWERED, None
+
+        # A void sample (the loop stalled) measures nothing, but what the server said is as good.
+        await self._control.ask(query, self._control.endpoint(server, PORT), judge, TIMEOUT_US)
+        return replies[0] if replies else None
+
+    def _order(self, records):
+        """Return Services by priority, within one priority drawn by weight (RFC 2782)."""
+        ordered = []
+        for priority in sorted({record[1] for record in records}):
+            left = [record for record in records if record[1] == priority]
+            while left:
+                draw = struct.unpack(">I", self._urandom(4))[0] % (sum([record[2] for record in left]) + 1)
+                for record in left:
+                    draw -= record[2]
+                    if draw <= 0:
+                        break
+                left.remove(record)
+                ordered.append(Service(record[4], record[3]))
+        return ordered
