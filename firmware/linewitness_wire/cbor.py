@@ -135,10 +135,8 @@ def _decode(octets: bytes, i: int, depth: int) -> tuple[object, int]:
         return bytes(octets[i:end]), end
     if major == 3:
         end = _take(octets, i, n)
-        try:
-            return str(bytes(octets[i:end]), "utf-8"), end
-        except UnicodeError:
-            raise WrongType("text at %d is not UTF-8" % i)
+        _check_utf8(octets, i, end)
+        return str(bytes(octets[i:end]), "utf-8"), end
     if n > len(octets) - i:  # each item takes an octet at least: refuse before allocating
         raise Truncated("%d items announced at %d, %d octets left" % (n, i, len(octets) - i))
     if major == 4:
@@ -148,6 +146,34 @@ def _decode(octets: bytes, i: int, depth: int) -> tuple[object, int]:
             items.append(item)
         return items, i
     return _decode_map(octets, i, n, depth)
+
+
+def _check_utf8(octets: bytes, i: int, end: int) -> None:
+    """Raise WrongType unless octets [i, end) are UTF-8 (RFC 3629 4). MicroPython's own check lets bad forms pass."""
+    start = i
+    while i < end:
+        first = octets[i]
+        i += 1
+        if first < 0x80:
+            continue
+        low, high = 0x80, 0xBF  # of the second octet: no overlong form, no surrogate, nothing above U+10FFFF
+        if 0xC2 <= first <= 0xDF:
+            more = 1
+        elif 0xE0 <= first <= 0xEF:
+            more = 2
+            low = 0xA0 if first == 0xE0 else 0x80
+            high = 0x9F if first == 0xED else 0xBF
+        elif 0xF0 <= first <= 0xF4:
+            more = 3
+            low = 0x90 if first == 0xF0 else 0x80
+            high = 0x8F if first == 0xF4 else 0xBF
+        else:
+            raise WrongType("text at %d is not UTF-8" % start)
+        for _ in range(more):
+            if i >= end or not low <= octets[i] <= high:
+                raise WrongType("text at %d is not UTF-8" % start)
+            low, high = 0x80, 0xBF
+            i += 1
 
 
 def _decode_map(octets: bytes, i: int, n: int, depth: int) -> tuple[dict[int, object], int]:

@@ -19,6 +19,7 @@ from .errors import NotCanonical, OutOfRange, TrailingOctets, Truncated, Unknown
 
 ALG_ED25519 = -19  # RFC 9864; -9 (ESP256) is kept for secure elements
 KID_OCTETS = 8
+NAME_MAX_OCTETS = 64
 SIGNATURE_OCTETS = 64
 PAYLOAD_MAX_OCTETS = 65536
 
@@ -31,8 +32,22 @@ def kid(public_key: bytes) -> bytes:
     return hashlib.sha256(public_key).digest()[:KID_OCTETS]
 
 
+def check_name(name: str, what: str) -> None:
+    """Return nothing; raise OutOfRange unless name (of a site or a witness) is 1..64 of A-Z a-z 0-9 - and _.
+
+    A slash would let one place's external_aad spell another's.
+    """
+    if not 1 <= len(name) <= NAME_MAX_OCTETS:
+        raise OutOfRange("%s: wanted 1..%d characters, got %d" % (what, NAME_MAX_OCTETS, len(name)))
+    for c in name:
+        if not ("a" <= c <= "z" or "A" <= c <= "Z" or "0" <= c <= "9" or c in "-_"):
+            raise OutOfRange("%s: wanted letters, digits, - and _, got %r" % (what, name))
+
+
 def aad(site: str, witness: str) -> bytes:
     """Return the external_aad that binds a batch to its place, 'linewitness/1/<site>/<witness>' in ASCII."""
+    check_name(site, "site")
+    check_name(witness, "witness")
     return ("linewitness/1/%s/%s" % (site, witness)).encode()
 
 

@@ -101,6 +101,9 @@ def decode_command(secret: bytes, site: str, witness: str, frame: bytes) -> Comm
     if len(said) < 9:
         raise OutOfRange("command: wanted a counter and a code")
     value = cbor.decode(said[8:])
-    if not isinstance(value, list) or len(value) != 2 or not isinstance(value[0], int):
+    if not isinstance(value, list) or len(value) != 2 or isinstance(value[0], bool) or not isinstance(value[0], int):
         raise WrongType("command: wanted [code, argument]")
+    argument = value[1]
+    if argument is not None and (isinstance(argument, bool) or not isinstance(argument, (int, bytes))):
+        raise WrongType("command: wanted an integer, octets or null as argument")
     return Command(int.from_bytes(said[:8], "big"), value[0], value[1])

@@ -12,7 +12,7 @@ its number in readings. Options: see OPTION_*.
 import hashlib
 from collections import namedtuple
 
-from . import cbor, codes
+from . import cbor, codes, cose
 from .errors import OutOfRange, UnknownField, UnknownVersion, WrongType
 
 VERSION = 1
@@ -42,12 +42,14 @@ def digest(octets: bytes) -> bytes:
 
 
 def encode_plan(plan: Plan) -> bytes:
-    """Return the deterministic CBOR of a Plan."""
-    return cbor.encode({
+    """Return the deterministic CBOR of a Plan; raises a WireError rather than write one that would be refused."""
+    octets = cbor.encode({
         0: VERSION, 1: plan.site, 2: plan.witness, 3: plan.issued_utc_us, 4: plan.batch_s,
         5: [_target_map(t) for t in plan.targets], 6: plan.fail_rounds, 7: plan.clear_rounds,
         8: list(plan.resolvers), 9: list(plan.servers),
     })  # fmt: skip
+    decode_plan(octets)
+    return octets
 
 
 def _target_map(target: Target) -> dict:
@@ -59,7 +61,7 @@ def decode_plan(octets: bytes) -> Plan:
     fields = cbor.decode(octets)
     if not isinstance(fields, dict):
         raise WrongType("plan: wanted a map")
-    if fields.get(0) != VERSION:
+    if fields.get(0) != VERSION or isinstance(fields.get(0), bool):
         raise UnknownVersion("plan: wanted version %d, got %r" % (VERSION, fields.get(0)))
     for key in range(10):
         if key not in fields:
@@ -68,6 +70,14 @@ def decode_plan(octets: bytes) -> Plan:
         raise UnknownField("plan: %d fields in version %d" % (len(fields), VERSION))
     kinds = (str, str, int, int, list, int, int, list, list)
     _typed(fields, [(i + 1, kind) for i, kind in enumerate(kinds)], "plan")
+    cose.check_name(fields[1], "plan: site")
+    cose.check_name(fields[2], "plan: witness")
+    if not 0 <= fields[3] <= 0x7FFFFFFFFFFFFFFF:
+        raise OutOfRange("plan: issued_utc_us: wanted 0..2^63-1, got %d" % fields[3])
+    for key in (8, 9):
+        for item in fields[key]:
+            if not isinstance(item, str):
+                raise WrongType("plan: field %d holds a %s" % (key, type(item).__name__))
     for key in (4, 6, 7):
         if not 1 <= fields[key] <= 3600:
             raise OutOfRange("plan: field %d: wanted 1..3600, got %d" % (key, fields[key]))
@@ -92,6 +102,14 @@ def _target(fields: object, i: int) -> Target:
     _typed(fields, ((0, str), (1, int), (2, int), (3, int), (4, str), (5, int), (6, int), (7, int), (8, int)), what)
     if not isinstance(fields[9], dict):
         raise WrongType("%s: options are not a map" % what)
+    for key, value in fields[9].items():
+        if key > OPTION_FRESH:
+            raise UnknownField("%s: no option %d in version %d" % (what, key, VERSION))
+        wanted = str if key in (OPTION_NAME, OPTION_SECRET) else int
+        if isinstance(value, bool) or not isinstance(value, wanted):
+            raise WrongType("%s: option %d is a %s" % (what, key, type(value).__name__))
+        if wanted is int and not 0 <= value <= 65535:
+            raise OutOfRange("%s: option %d: wanted 0..65535, got %d" % (what, key, value))
     limits = (
         (1, 0, len(codes.SEGMENT_NAMES) - 1), (2, 0, len(codes.METHOD_NAMES) - 1), (3, 0, 1), (5, 0, 65535),
         (6, 200, 3_600_000), (7, 200, 3_600_000), (8, 50, 60_000),
