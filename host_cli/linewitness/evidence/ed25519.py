@@ -1,7 +1,7 @@
 """Strict verification of Ed25519 signatures (RFC 8032 section 5.1.7) and of the keys that are enrolled.
 
-Libraries differ on odd keys and signatures ("Taming the many EdDSAs", SSR 2020), and a signature that one verifier takes
-and another refuses is no evidence. `check` takes a signature only if every rule holds:
+Libraries differ on odd keys and signatures ("Taming the many EdDSAs", SSR 2020), and a signature that one verifier
+takes and another refuses is no evidence. `check` takes a signature only if every rule holds:
 
 1. the key has 32 octets and the signature, R then S, 64;
 2. S < L, the order of the base point (else whoever holds a signature makes a second one, S + L);
