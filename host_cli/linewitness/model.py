@@ -1,0 +1,390 @@
+"""What settling reads and what it says: values without behaviour, shared by settle, report and evidence.
+
+All times are UTC in microseconds since 1970 (`_us`), durations of accounts are whole seconds (`_s`). A point in time
+that was measured is a Bounds: the true instant lies in [earliest_us, latest_us]. A loss is None, never 0.
+
+    batches -> Sample, QualityWindow -> SegmentSpan -> Verdict -> Account, all of it in one Settlement
+
+Everything is frozen and made of plain values, so that equal input gives equal bytes: `Settlement.to_json()` is
+deterministic and `Settlement.from_json()` gives the same value back.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import functools
+import json
+import types
+import typing
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+FORMAT = 1  # of a Settlement's JSON
+
+
+class Segment(enum.StrEnum):
+    """A part of the path where a fault can sit, in the order of the path from the witness outwards."""
+
+    WITNESS = "witness"
+    POWER = "power"
+    ENDPOINT = "endpoint"
+    LAN = "lan"
+    ROUTER = "router"
+    ACCESS = "access"
+    TRANSIT = "transit"
+    PROVIDER = "provider"
+    CARRIER = "carrier"
+
+
+class Side(enum.StrEnum):
+    """Who answers for a segment."""
+
+    CUSTOMER = "customer"
+    ISP = "isp"
+    TRANSIT = "transit"
+    PROVIDER = "provider"
+    CARRIER = "carrier"
+    UNDETERMINED = "undetermined"
+
+
+class State(enum.StrEnum):
+    """What a segment was seen to be; `unmeasured` is neither up nor down."""
+
+    UP = "up"
+    DEGRADED = "degraded"
+    DOWN = "down"
+    UNMEASURED = "unmeasured"
+
+
+class Fate(enum.StrEnum):
+    """What became of one sample."""
+
+    LOST = "lost"
+    ANSWERED = "answered"
+    WRONG = "wrong"  # a reply that says that the service fails
+    VOID = "void"  # not a measurement
+
+
+SIDE_OF = {
+    Segment.WITNESS: Side.UNDETERMINED,  # a witness that is silent accuses nobody
+    Segment.POWER: Side.CUSTOMER,
+    Segment.ENDPOINT: Side.CUSTOMER,
+    Segment.LAN: Side.CUSTOMER,
+    Segment.ROUTER: Side.CUSTOMER,
+    Segment.ACCESS: Side.ISP,
+    Segment.TRANSIT: Side.TRANSIT,
+    Segment.PROVIDER: Side.PROVIDER,
+    Segment.CARRIER: Side.CARRIER,
+}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Bounds:
+    """The true instant lies in [earliest_us, latest_us], UTC microseconds since 1970."""
+
+    earliest_us: int
+    latest_us: int
+
+    def __post_init__(self) -> None:
+        if self.earliest_us > self.latest_us:
+            raise ValueError(f"bounds: earliest {self.earliest_us} is after latest {self.latest_us}")
+
+    @property
+    def width_us(self) -> int:
+        return self.latest_us - self.earliest_us
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One probe and its fate. sent bounds the instant of sending; rtt_max_us is the longest round trip of the reading
+    that holds an answered sample (single ones are not kept), None where nothing was answered."""
+
+    site: str
+    witness: str
+    seq: int
+    boot: int
+    target: str
+    segment: Segment
+    method: str
+    control: bool
+    sent: Bounds
+    fate: Fate
+    rtt_max_us: int | None
+    code: int | None  # of a wrong answer or a local failure: SIP status, DNS RCODE, -errno
+
+
+@dataclass(frozen=True, slots=True)
+class QualityWindow:
+    """One call-quality window as the witness counted it; None is: not known. rtt_us is (min, mean, p95, max)."""
+
+    site: str
+    witness: str
+    seq: int
+    target: str
+    segment: Segment
+    control: bool
+    start: Bounds
+    end: Bounds
+    sent: int
+    answered: int
+    late: int
+    duplicate: int
+    reordered: int
+    self_delayed: int
+    stall_us: int | None
+    rtt_us: tuple[int, int, int, int] | None
+    jitter_us: int | None
+    pdv_us: tuple[int, int] | None
+    lost_forward: int | None
+    lost_backward: int | None
+    burst_r_milli: int | None
+    r_centi: int | None
+    mos_milli: int | None
+    codec: str
+    buffer_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """The readings of one target in batches first_seq..last_seq of one witness, as far as they lie in the interval."""
+
+    witness: str
+    first_seq: int
+    last_seq: int
+    target: str
+    segment: Segment
+    sent: int
+    answered: int
+    wrong: int
+    void: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One step of the argument, in words an engineer of the other side can check, and the readings it rests on."""
+
+    text: str
+    readings: tuple[Citation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Exclusion:
+    """Why it was not this side."""
+
+    side: Side
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentSpan:
+    """A stretch in which one segment of one site was seen in one state. Spans of a site's segment do not overlap."""
+
+    site: str
+    segment: Segment
+    state: State
+    start: Bounds
+    end: Bounds
+    evidence: tuple[Citation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """An interval in which a commitment was not met, as measured; verdict is the index in Settlement.verdicts."""
+
+    site: str
+    commitment: str
+    start: Bounds
+    end: Bounds
+    verdict: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whose side a failure of a site's telephony was on.
+
+    segment is None where the side is `undetermined` and more than one could be it: candidates lists them. excluded
+    says why it was none of the others. claimable: the claim against the provider may count it (min of the bounds).
+    confidence is 0..100 (percent, a whole number).
+    """
+
+    site: str
+    segment: Segment | None
+    side: Side
+    start: Bounds
+    end: Bounds
+    confidence: int
+    reasons: tuple[Reason, ...]
+    candidates: tuple[Side, ...]
+    excluded: tuple[Exclusion, ...]
+    caveats: tuple[str, ...]
+    claimable: bool
+
+    @property
+    def min_us(self) -> int:
+        """The shortest that it can have lasted: what a claim counts."""
+        return max(0, self.end.earliest_us - self.start.latest_us)
+
+    @property
+    def max_us(self) -> int:
+        """The longest that it can have lasted."""
+        return self.end.latest_us - self.start.earliest_us
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The seconds of one site (or all: site "*") under one availability commitment in one month of the contract.
+
+    up_s + claimed_s + sum(excluded_s) + sum(not_claimable_s) + unknown_s = total_s. excluded_s: (clause, seconds);
+    not_claimable_s: (side, or the contract's rule, seconds). claimed_max_s is what the wider bounds would give.
+    """
+
+    site: str
+    contract: str
+    commitment: str
+    month: str  # 2026-03
+    time_zone: str
+    start_us: int
+    end_us: int
+    total_s: int
+    up_s: int
+    claimed_s: int
+    claimed_max_s: int
+    excluded_s: tuple[tuple[str, int], ...]
+    not_claimable_s: tuple[tuple[str, int], ...]
+    unknown_s: int
+    achieved_ppm: int  # availability in parts per million, downtime being what is claimed
+    target_ppm: int
+    met: bool
+    credit_percent_milli: int  # thousandths of a percent of the contract's base
+
+
+@dataclass(frozen=True, slots=True)
+class OutagePost:
+    """What the provider's own page says of one incident or maintenance, in the snapshot named.
+
+    created_at_us: when their record was made; posted_at_us: their first update; started_at_us and resolved_at_us: what
+    they say of the outage itself (both can be edited afterwards); fetched_at_us: our time. None: they do not say.
+    """
+
+    provider: str
+    incident: str
+    name: str
+    impact: str
+    status: str
+    components: tuple[str, ...]
+    maintenance: bool
+    created_at_us: int | None
+    posted_at_us: int | None
+    started_at_us: int | None
+    resolved_at_us: int | None
+    scheduled_for_us: int | None
+    scheduled_until_us: int | None
+    updated_at_us: int | None
+    fetched_at_us: int
+    snapshot_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """How much of the period a witness covered. gaps are sequence numbers that are missing, (first, last) inclusive."""
+
+    site: str
+    witness: str
+    first_seq: int | None
+    last_seq: int | None
+    batches: int
+    trimmed: int
+    measured_s: int
+    unmeasured_s: int
+    gaps: tuple[tuple[int, int], ...]
+    plans: tuple[str, ...]  # SHA-256 in hex, in the order of their first use
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that the reader has to know: of a witness's clock, a gap, a late or altered post. kind is a code word,
+    subject a witness, a provider or a site."""
+
+    kind: str
+    subject: str
+    at_us: int | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """The whole answer for one period [start_us, end_us)."""
+
+    method: str  # name and version of the rules
+    start_us: int
+    end_us: int
+    sites: tuple[str, ...]
+    spans: tuple[SegmentSpan, ...]
+    verdicts: tuple[Verdict, ...]
+    breaches: tuple[Breach, ...]
+    accounts: tuple[Account, ...]
+    outages: tuple[OutagePost, ...]
+    coverage: tuple[Coverage, ...]
+    findings: tuple[Finding, ...]
+
+    def to_json(self) -> str:
+        """Return the settlement as JSON: sorted keys, one spelling, a line break at the end."""
+        return json.dumps({"format": FORMAT, **plain(self)}, ensure_ascii=False, sort_keys=True, indent=1) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Settlement:
+        """Return the Settlement that to_json() wrote. Raises ValueError for anything else."""
+        value = json.loads(text)
+        if not isinstance(value, dict) or value.pop("format", None) != FORMAT:
+            raise ValueError(f"settlement: wanted format {FORMAT}")
+        return build(cls, value)
+
+
+T = TypeVar("T")
+
+
+def plain(value: Any) -> Any:
+    """Return value with dataclasses as dicts and tuples as lists, ready for JSON."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, (tuple, list)):
+        return [plain(v) for v in value]
+    return value
+
+
+def build(kind: type[T], value: Any) -> T:
+    """Return the model value of type kind that plain() made value from. Raises ValueError, naming the field."""
+    return _build(kind, value, kind.__name__)
+
+
+@functools.cache
+def _hints(kind: type) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
+
+
+def _build(kind: Any, value: Any, where: str) -> Any:
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+        if not isinstance(value, dict) or value.keys() != _hints(kind).keys():
+            raise ValueError(f"{where}: wanted the fields {', '.join(_hints(kind))}")
+        return kind(**{name: _build(hint, value[name], f"{where}.{name}") for name, hint in _hints(kind).items()})
+    if typing.get_origin(kind) is tuple:
+        return _build_tuple(typing.get_args(kind), value, where)
+    if isinstance(kind, types.UnionType):
+        inner = next(k for k in typing.get_args(kind) if k is not types.NoneType)
+        return None if value is None else _build(inner, value, where)
+    if issubclass(kind, enum.StrEnum):
+        return kind(value)
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise ValueError(f"{where}: wanted {kind.__name__}, got {type(value).__name__}")
+    return value
+
+
+def _build_tuple(items: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
+    if not isinstance(value, list):
+        raise ValueError(f"{where}: wanted a list")
+    if len(items) == 2 and items[1] is Ellipsis:
+        return tuple(_build(items[0], v, f"{where}[{i}]") for i, v in enumerate(value))
+    if len(value) != len(items):
+        raise ValueError(f"{where}: wanted {len(items)} items, got {len(value)}")
+    return tuple(_build(k, v, f"{where}[{i}]") for i, (k, v) in enumerate(zip(items, value, strict=True)))
