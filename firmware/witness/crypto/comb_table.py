@@ -1,6 +1,6 @@
 """Multiples of Ed25519's base point for a comb of 4 x 5 x 13. Made by firmware/tools/make_comb_table.py.
 
-Entry j of block n stands at octet 96 * (16 n + j): y+x, y-x, 2dxy, each 32 octets, little-endian, below 2^255 - 19.
+Entry j of block n stands at octet 96 * (16 n + j): y+x, y-x, 2dxy, each 32 octets, little-endian, below p.
 """
 
 TABLE = (

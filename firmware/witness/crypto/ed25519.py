@@ -1,6 +1,6 @@
 """Ed25519 signatures (RFC 8032 section 5.1), made on the device in plain Python.
 
-    signer = Signer(seed)                    # the 32-octet private key; one multiplication of the base point
+    signer = Signer(seed, os.urandom)        # the 32-octet private key; one multiplication of the base point
     signature = signer.sign(message)         # 64 octets
     for signature in signer.sign_slices(message):
         if signature is None:                # some 80 slices, each at most a fiftieth of the work
@@ -19,7 +19,6 @@ can (and could read the key from its flash). The one division, whose course depe
 """
 
 import hashlib
-import os
 
 from .comb_table import TABLE
 from .sha512 import digest_slices, sha512
@@ -158,8 +157,8 @@ class Signer:
     `public_key`: 32 octets. `kid`: first 8 octets of SHA-256(public_key), the key's name in COSE headers.
     """
 
-    def __init__(self, seed: bytes, urandom=os.urandom):
-        """`seed`: 32 random octets (RFC 8032 calls them the private key). ValueError for any other length."""
+    def __init__(self, seed: bytes, urandom):
+        """`seed`: 32 random octets, RFC 8032's private key. `urandom(n)`: n random octets. ValueError for other seeds."""
         if len(seed) != KEY_OCTETS:
             raise ValueError("an Ed25519 seed has 32 octets, not %d" % len(seed))
         self._urandom = urandom
@@ -192,6 +191,6 @@ class Signer:
         return _run(self._sign_slices(message))
 
 
-def public_key(seed: bytes, urandom=os.urandom) -> bytes:
+def public_key(seed: bytes, urandom) -> bytes:
     """The public key (32 octets) of a 32-octet seed."""
     return Signer(seed, urandom).public_key

@@ -27,7 +27,7 @@ _D = -121665 * pow(121666, -1, _P) % _P
 _SQRT_MINUS_1 = pow(2, (_P - 1) // 4, _P)
 _Y_MASK = 2**255 - 1
 # y of the points of order 1, 2, 4 and 8 (two of them); each is of small order with either sign.
-_Y_OF_ORDER_8 = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD83D3D706A17C7
+_Y_OF_ORDER_8 = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7
 _SMALL_ORDER_Y = frozenset({1, _P - 1, 0, _Y_OF_ORDER_8, _P - _Y_OF_ORDER_8})
 
 LENGTH = "length"
