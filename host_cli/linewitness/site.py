@@ -1,0 +1,193 @@
+"""A branch office as its file says: who answers for which segment, how its boards reach the network, what they measure.
+
+    name = "leeds"            isp = "..."   provider = "..."   carrier = "..."   time_zone = "Europe/London"
+    [network]                 kind = "wifi" | "ethernet", ssid, password = "secret:NAME"
+    [plan]                    batch_s, fail_rounds, clear_rounds, resolvers, time_servers
+    [[target]]                name, segment, method, role, host, port, period_ms, fast_period_ms, timeout_ms, and the
+                              options of plan.py; the order is that of the readings: append, don't insert
+
+A target's host is a dotted address, a name, or "gateway" (the default gateway of the moment).
+"""
+
+from __future__ import annotations
+
+import re
+import zoneinfo
+from dataclasses import dataclass
+from pathlib import Path
+
+from linewitness import config
+from linewitness.config import Optional, Table
+from linewitness.errors import UsageProblem
+
+TARGET_SCHEMA = {
+    "name": str,
+    "segment": str,
+    "method": str,
+    "host": str,
+    "role": Optional(str),
+    "port": Optional(int),
+    "period_ms": Optional(int),
+    "fast_period_ms": Optional(int),
+    "timeout_ms": Optional(int),
+    "query": Optional(str),
+    "fresh": Optional(bool),
+    "packets": Optional(int),
+    "interval_ms": Optional(int),
+    "payload_octets": Optional(int),
+    "codec": Optional(str),
+    "buffer_ms": Optional(int),
+    "secret": Optional(str),
+}
+
+SITE_SCHEMA = {
+    "name": str,
+    "isp": str,
+    "provider": str,
+    "carrier": Optional(str),
+    "time_zone": str,
+    "network": {"kind": str, "ssid": Optional(str), "password": Optional(str)},
+    "plan": {
+        "batch_s": int,
+        "fail_rounds": int,
+        "clear_rounds": int,
+        "resolvers": [str],
+        "time_servers": [str],
+    },
+    "target": [TARGET_SCHEMA],
+}
+
+ANCHORS = ("1.1.1.1", "8.8.8.8", "9.9.9.9")  # three networks, none of them the customer's, the ISP's or the provider's
+TIME_SERVERS = ("time.cloudflare.com", "time.google.com", "ptbtime1.ptb.de")
+NAME_FORM = re.compile(r"[A-Za-z0-9_-]{1,32}")
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One branch office. network, plan and targets are the tables of its file, checked against SITE_SCHEMA."""
+
+    name: str
+    isp: str
+    provider: str
+    carrier: str | None
+    time_zone: str
+    network: Table
+    plan: Table
+    targets: list[Table]
+
+    @classmethod
+    def read(cls, path: Path) -> Site:
+        """Return the site in a file. Raises CannotDo or UsageProblem."""
+        table = config.read(path, SITE_SCHEMA)
+        if table["name"] != path.stem:
+            raise UsageProblem(
+                f"site '{table['name']}' in the file of another name", str(path), f"{table['name']}.toml"
+            )
+        check_name("site", table["name"])
+        check_time_zone(table["time_zone"], str(path))
+        network = table["network"]
+        if network["kind"] not in ("wifi", "ethernet"):
+            raise UsageProblem(f"no network of kind '{network['kind']}'", f"{path}: network: kind", "wifi or ethernet")
+        if network["kind"] == "wifi" and "ssid" not in network:
+            raise UsageProblem("key 'ssid' is missing", f"{path}: network", 'ssid = "..."')
+        carrier = table.get("carrier")
+        return cls(
+            *(table["name"], table["isp"], table["provider"], carrier, table["time_zone"], network, table["plan"]),
+            table["target"],
+        )
+
+
+def check_name(what: str, name: str) -> None:
+    """Return nothing; raise UsageProblem unless name can stand in a topic, a file name and the signed place."""
+    if not NAME_FORM.fullmatch(name):
+        raise UsageProblem(f"wanted 1 to 32 letters, digits, '-' or '_', got {name!r}", what, "a name such as leeds-2")
+
+
+def check_time_zone(name: str, where: str) -> None:
+    """Return nothing; raise UsageProblem unless this machine knows the time zone."""
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as e:
+        raise UsageProblem(f"no time zone '{name}'", where, "an IANA name such as Europe/London") from e
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What is known of a new site's surroundings; its default plan is made from that. Hosts are HOST or HOST:PORT."""
+
+    edge: str | None = None
+    reflector: str | None = None
+    isp_hop: str | None = None
+    lan_hosts: tuple[str, ...] = ()
+    phones: tuple[str, ...] = ()
+    anchors: tuple[str, ...] = ANCHORS
+
+
+def default_targets(around: Surroundings) -> list[Table]:
+    """Return the default set of targets for a site, the links that every site has first."""
+    targets = [
+        _target("self", "witness", "self", "", 0, period_ms=60_000),
+        _target("link", "lan", "link", "", 0, period_ms=10_000),
+        _target("gateway", "router", "icmp", "gateway", 0, period_ms=5_000),
+        _target("gateway-dns", "router", "dns", "gateway", 53, period_ms=10_000, query="example.com"),
+    ]
+    targets += [_target(f"lan-{i}", "lan", "icmp", h, 0, period_ms=5_000) for i, h in enumerate(around.lan_hosts, 1)]
+    targets += [_target(f"phone-{i}", "endpoint", "icmp", h, 0) for i, h in enumerate(around.phones, 1)]
+    if around.isp_hop:
+        targets.append(_target("isp-hop", "access", "icmp", around.isp_hop, 0, period_ms=5_000))
+    for i, host in enumerate(around.anchors, 1):
+        targets.append(_target(f"anchor-{i}", "transit", "icmp", host, 0))
+        targets.append(_target(f"anchor-{i}-tcp", "transit", "tcp", host, 443, role="control"))
+        targets.append(_target(f"anchor-{i}-dns", "transit", "dns", host, 53, query="example.com", fresh=True))
+    if around.edge:
+        host, port = _split(around.edge, 5060)
+        targets.append(_target("edge", "provider", "icmp", host, 0, period_ms=2_000))
+        targets.append(_target("edge-sip", "provider", "sip_udp", host, port, timeout_ms=2_000, query=host))
+    if around.reflector:
+        host, port = _split(around.reflector, 862)
+        window = {"packets": 250, "interval_ms": 20, "payload_octets": 172, "codec": "G.711 PLC", "buffer_ms": 60}
+        targets.append(
+            _target("reflector", "transit", "stamp", host, port, role="control", period_ms=60_000, **window)
+            | {"fast_period_ms": 15_000, "timeout_ms": 2_000}
+        )
+    return targets
+
+
+def _target(name: str, segment: str, method: str, host: str, port: int, **more: object) -> Table:
+    table: Table = {"name": name, "segment": segment, "method": method, "role": "subject", "host": host}
+    if port:
+        table["port"] = port
+    period_ms = more.get("period_ms", 10_000)
+    fast_ms = period_ms if method in ("self", "link") else 1_000
+    return table | {"period_ms": period_ms, "fast_period_ms": fast_ms, "timeout_ms": 1_000} | more
+
+
+def _split(text: str, port: int) -> tuple[str, int]:
+    host, _, number = text.partition(":")
+    if number and not (number.isdigit() and 0 < int(number) < 65536):
+        raise UsageProblem(f"wanted HOST or HOST:PORT, got '{text}'", "site", f"{host}:{port}")
+    return host, int(number) if number else port
+
+
+def default_table(
+    name: str, isp: str, provider: str, carrier: str | None, time_zone: str, network: Table, around: Surroundings
+) -> Table:
+    """Return the table of a new site's file."""
+    check_name("site", name)
+    check_time_zone(time_zone, "--tz")
+    return {
+        "name": name,
+        "isp": isp,
+        "provider": provider,
+        "carrier": carrier,
+        "time_zone": time_zone,
+        "network": network,
+        "plan": {
+            "batch_s": 60,
+            "fail_rounds": 3,
+            "clear_rounds": 2,
+            "resolvers": ["1.1.1.1", "9.9.9.9"],
+            "time_servers": list(TIME_SERVERS),
+        },
+        "target": default_targets(around),
+    }
