@@ -151,4 +151,4 @@ def _text(label):
 def is_dotted(host: str) -> bool:
     """Return whether host is a dotted IPv4 address."""
     parts = host.split(".")
-    return len(parts) == 4 and all([part.isdigit() and len(part) <= 3 and int(part) < 256 for part in parts])
+    return len(parts) == 4 and all(part.isdigit() and len(part) <= 3 and int(part) < 256 for part in parts)

@@ -176,7 +176,9 @@ class Datagram:
         if self._quiet is not None:
             await self._quiet.over()
         listener = self.listen(peer, exchange.accept)
+        self.clock.watch()
         try:
+            await asyncio.sleep_ms(0)  # lets the clock begin to watch before anything is in flight
             sent_us = self.clock.now_us()
             if not self.link.is_up():
                 return Sample(codes.FATE_VOID, sent_us, None, None)
@@ -194,6 +196,7 @@ class Datagram:
                 return unanswered(self.clock, self.link, sent_us, timeout_us, code)
             return answered(self.clock, sent_us, exchange.received_us, timeout_us, fate, code)
         finally:
+            self.clock.unwatch()
             self.forget(listener)
 
     async def run(self) -> None:

@@ -33,6 +33,7 @@ What the witness itself spoilt is FATE_VOID, never delay or loss: witness.sample
 
 What is handed to the constructors:
   clock    .now_us() -> wrap-free monotonic microseconds
+           .watch(), .unwatch(): a pair around everything in flight; probes and sockets call them themselves
            .stall_us_since(t_us) -> the longest stall of the loop since t_us, 0 where there was none, one that has just
            ended and that the clock's own task has not noticed yet included
   link     .is_up() -> bool

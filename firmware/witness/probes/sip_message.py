@@ -53,7 +53,7 @@ def decode_response(octets: bytes) -> Response:
     end = octets.find(b"\r\n\r\n")
     if end < 0:
         raise Malformed("no end of headers")
-    if not all([octet < 128 for octet in octets[:end]]):
+    if not all(octet < 128 for octet in octets[:end]):
         octets = bytes([octet if octet < 128 else 63 for octet in octets[:end]])
     # A line that begins with white space continues the one before (7.3.1).
     text = octets[:end].decode().replace("\r\n ", " ").replace("\r\n\t", " ")

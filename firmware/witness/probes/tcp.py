@@ -37,9 +37,12 @@ class Tcp(SingleShot):
             sock = self._socket.socket(self._socket.AF_INET, self._socket.SOCK_STREAM)
         except OSError as e:
             return Sample(codes.FATE_VOID, self._clock.now_us(), None, -e.errno)
+        self._clock.watch()
         try:
+            await asyncio.sleep_ms(0)  # lets the clock begin to watch before anything is in flight
             return await self._connect(sock, peer, target.timeout_ms * 1000)
         finally:
+            self._clock.unwatch()
             sock.close()
 
     async def _connect(self, sock, peer, timeout_us):

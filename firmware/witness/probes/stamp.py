@@ -1,0 +1,172 @@
+"""The call-quality window: a STAMP Session-Sender (RFC 8762) whose packets are like those of a call.
+
+By default 250 packets, 20 ms apart, of 172 octets of UDP payload (a G.711 call's, with its RTP header), each sent at its
+own absolute time so that nothing drifts. Every window is a session of its own: a random SSID, the sequence from 0,
+timestamps from a random base, so that no reply of another window and no guess is taken for ours. Replies are decoded as
+they come, for the socket queues only four.
+
+OPTION_SECRET names the key of authenticated mode; then replies without the right HMAC are malformed. Which codec and
+jitter buffer the rating stands for is the plan's choice (OPTION_CODEC, OPTION_BUFFER_MS).
+"""
+
+import asyncio
+import struct
+
+from linewitness_wire import codes, plan
+
+from . import stamp_packet
+from .window import Window
+
+PORT = 862
+PACKETS = 250
+PACKETS_MAX = 1500
+INTERVAL_MS = 20
+PAYLOAD_OCTETS = 172
+PAYLOAD_MAX_OCTETS = 1400
+BUFFER_MS = 60
+CODEC = codes.CODEC_G711
+ENCODING_US = 5_000  # from taking T1 to sending: more, and the packet is void anyway
+KNOWN = 16  # reflectors remembered as stateful
+
+
+class UnknownSecret(Exception):
+    """The plan names a secret that this witness does not hold."""
+
+
+class Stamp:
+    """Call-quality windows through `media`, one at a time under `quiet`."""
+
+    def __init__(self, media, quiet, clock, urandom, secrets: dict[str, bytes]):
+        self._media = media
+        self._quiet = quiet
+        self._clock = clock
+        self._urandom = urandom
+        self._secrets = secrets
+        self._stateful = []
+
+    async def run(self, target, address: str) -> dict:
+        """Run one window against a Session-Reflector; return its reading. Raises UnknownSecret."""
+        options = target.options
+        key = self._key(options)
+        peer = self._media.endpoint(address, target.port or PORT)
+        async with self._quiet:
+            session = _Session(self._media, self._clock, self._urandom, peer, key)
+            reading = await session.run(
+                min(max(options.get(plan.OPTION_PACKETS, PACKETS), 1), PACKETS_MAX),
+                max(options.get(plan.OPTION_INTERVAL_MS, INTERVAL_MS), 5) * 1000,
+                min(options.get(plan.OPTION_PAYLOAD, PAYLOAD_OCTETS), PAYLOAD_MAX_OCTETS),
+                target.timeout_ms * 1000,
+                options.get(plan.OPTION_CODEC, CODEC),
+                options.get(plan.OPTION_BUFFER_MS, BUFFER_MS) * 1000,
+                address in self._stateful,
+            )
+        if session.window.stateful and address not in self._stateful:
+            if len(self._stateful) >= KNOWN:
+                self._stateful.pop(0)
+            self._stateful.append(address)
+        return reading
+
+    def _key(self, options):
+        name = options.get(plan.OPTION_SECRET)
+        if name is None:
+            return None
+        if name not in self._secrets:
+            raise UnknownSecret("the plan names the secret %r, which the configuration does not have" % name)
+        return self._secrets[name]
+
+
+class _Session:
+    """One session with a reflector: sends the packets of a window and takes the replies."""
+
+    def __init__(self, media, clock, urandom, peer, key):
+        self.window = None
+        self._media = media
+        self._clock = clock
+        self._peer = peer
+        self._key = key
+        self._ssid, self._base_s = struct.unpack(">HI", urandom(6))
+        self._ssid = self._ssid or 1
+        self._start_us = 0
+        self._checked_us = 0
+        self._complete = asyncio.Event()
+
+    async def run(self, packets, interval_us, payload_octets, timeout_us, codec, buffer_us, stateful):
+        window = self.window = Window(packets, interval_us, timeout_us, stateful)
+        base = stamp_packet.BASE_OCTETS if self._key is None else stamp_packet.AUTHENTICATED_OCTETS
+        padding = stamp_packet.padded(payload_octets, base)
+        self._clock.watch()
+        listener = self._media.listen(self._peer, self._accept)
+        try:
+            await asyncio.sleep_ms(0)  # lets the clock begin to watch
+            self._start_us = self._checked_us = self._clock.now_us()
+            for sequence in range(packets):
+                await self._until(self._start_us + sequence * interval_us)
+                self._send(sequence, padding)
+                self._look_for_stall()
+            await self._replies(timeout_us)
+            self._look_for_stall()
+        finally:
+            self._media.forget(listener)
+            self._clock.unwatch()
+        window.close(self._media.link.is_up())
+        return window.reading(self._start_us, self._clock.now_us() - self._start_us, codec, buffer_us)
+
+    async def _until(self, at_us):
+        """Return at at_us, not before: asyncio sleeps whole milliseconds, the rest is spent in turns of the loop."""
+        while True:
+            left_us = at_us - self._clock.now_us()
+            if left_us <= 0:
+                return
+            await asyncio.sleep_ms(left_us // 1000)
+
+    def _send(self, sequence, padding):
+        sent = self._timestamp(self._clock.now_us())
+        if self._key is None:
+            packet = stamp_packet.encode_sender(sequence, sent, self._ssid, padding)
+        else:
+            packet = stamp_packet.encode_authenticated(sequence, sent, self._ssid, padding, self._key)
+        at_us = self._clock.now_us()
+        self.window.note_sent(at_us - self._start_us)
+        if not self._media.link.is_up():
+            self.window.note_refused(True, None)
+            return
+        number = self._media.send(packet, self._peer)
+        if number:
+            sample = self._media.refused(number, at_us)
+            self.window.note_refused(sample.fate == codes.FATE_VOID, sample.code)
+
+    def _timestamp(self, at_us):
+        return stamp_packet.ntp_of_us(at_us + self._base_s * 1_000_000)
+
+    def _accept(self, octets, received_us):
+        """Take a datagram of the reflector; return False for a reply that belongs to another session."""
+        window = self.window
+        try:
+            reflected = stamp_packet.decode_reflected(octets, self._key)
+        except stamp_packet.Malformed:
+            window.malformed += 1
+            return True
+        sent_us = window.sent_us(reflected.sender_sequence)
+        if sent_us is None or reflected.ssid not in (0, self._ssid):
+            return False
+        sent_us += self._start_us
+        if not 0 <= stamp_packet.us_between(reflected.sender_sent, self._timestamp(sent_us)) <= ENCODING_US:
+            return False
+        window.note_reply(reflected, received_us - self._start_us, self._clock.stall_us_since(sent_us))
+        if not window.outstanding:
+            self._complete.set()
+        return True
+
+    def _look_for_stall(self):
+        now_us = self._clock.now_us()
+        self.window.note_stall(now_us - self._start_us, self._clock.stall_us_since(self._checked_us))
+        self._checked_us = now_us
+
+    async def _replies(self, timeout_us):
+        """Return when every packet is answered, or timeout_us after the last."""
+        self._complete.clear()
+        if self.window.outstanding:
+            try:
+                await asyncio.wait_for_ms(self._complete.wait(), (timeout_us + 999) // 1000)
+            except asyncio.TimeoutError:
+                pass  # What is outstanding now is lost; the window says so.
