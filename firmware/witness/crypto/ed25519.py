@@ -23,6 +23,13 @@ import hashlib
 from .comb_table import TABLE
 from .sha512 import digest_slices, sha512
 
+TYPE_CHECKING = False  # type checkers take it for true; MicroPython has no collections.abc
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    Slices = Generator[None, None, bytes]
+    Urandom = Callable[[int], bytes]
+
 KEY_OCTETS = 32
 SIGNATURE_OCTETS = 64
 KID_OCTETS = 8
@@ -103,7 +110,7 @@ def _add_entry(point: tuple, digits: bytes, block: int, column: int) -> tuple:
     return _mul_settle(e, f), _mul_settle(g, h), _mul_settle(f, g), _mul_settle(e, h)
 
 
-def _invert_slices(z: int, urandom):
+def _invert_slices(z: int, urandom: "Urandom") -> "Generator[None, None, int]":
     """1/z modulo p, of any size and sign; z is not 0 modulo p.
 
     Half-extended Euclid on z times a random factor, so that its course tells nothing about z.
@@ -122,7 +129,7 @@ def _invert_slices(z: int, urandom):
     return t1 * blind
 
 
-def _multiply_base_slices(scalar: int, urandom):
+def _multiply_base_slices(scalar: int, urandom: "Urandom") -> "Slices":
     """The encoding (32 octets, RFC 8032 section 5.1.2) of scalar * B; 0 <= scalar < L."""
     # Written with digits +1 and -1 a number is odd; adding L, which is odd, changes nothing but that.
     if not scalar & 1:
@@ -142,7 +149,7 @@ def _multiply_base_slices(scalar: int, urandom):
     return (y * inverse % _P | sign << 255).to_bytes(32, "little")
 
 
-def _run(slices):
+def _run(slices: "Slices") -> bytes:
     """Run a generator of slices in one go; its result."""
     while True:
         try:
@@ -157,8 +164,8 @@ class Signer:
     `public_key`: 32 octets. `kid`: first 8 octets of SHA-256(public_key), the key's name in COSE headers.
     """
 
-    def __init__(self, seed: bytes, urandom):
-        """`seed`: 32 random octets, RFC 8032's private key. `urandom(n)`: n random octets. ValueError for other seeds."""
+    def __init__(self, seed: bytes, urandom: "Urandom") -> None:
+        """`seed`: 32 random octets, RFC 8032's private key, else ValueError. `urandom(n)` gives n random octets."""
         if len(seed) != KEY_OCTETS:
             raise ValueError("an Ed25519 seed has 32 octets, not %d" % len(seed))
         self._urandom = urandom
@@ -170,7 +177,7 @@ class Signer:
         self.public_key = _run(_multiply_base_slices(self._scalar, urandom))
         self.kid = hashlib.sha256(self.public_key).digest()[:KID_OCTETS]
 
-    def _sign_slices(self, message: bytes):
+    def _sign_slices(self, message: bytes) -> "Slices":
         """RFC 8032 section 5.1.6, with its step numbers."""
         digest = yield from digest_slices(self._prefix + message)  # 2
         r = int.from_bytes(digest, "little") % _L
@@ -181,7 +188,7 @@ class Signer:
         k = int.from_bytes(digest, "little") % _L
         return encoded_r + ((r + k * self._scalar) % _L).to_bytes(32, "little")  # 5, 6
 
-    def sign_slices(self, message: bytes):
+    def sign_slices(self, message: bytes) -> "Generator[bytes | None, None, None]":
         """Generator: yields None between slices of work and, last, the signature of `message`: 64 octets."""
         signature = yield from self._sign_slices(message)
         yield signature
@@ -191,6 +198,6 @@ class Signer:
         return _run(self._sign_slices(message))
 
 
-def public_key(seed: bytes, urandom) -> bytes:
+def public_key(seed: bytes, urandom: "Urandom") -> bytes:
     """The public key (32 octets) of a 32-octet seed."""
     return Signer(seed, urandom).public_key

@@ -5,6 +5,12 @@ octets, for callers that share their loop with packets. The compression function
 and proves itself on a known digest at import, else its plain twin.
 """
 
+TYPE_CHECKING = False  # type checkers take it for true; MicroPython has no collections.abc
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    Compress = Callable[[bytearray, bytes, int], None]
+
 BLOCK_OCTETS = 128
 
 # The initial hash value, FIPS 180-4 section 5.3.5, as eight little-endian words.
@@ -28,30 +34,31 @@ def _digest(state: bytearray) -> bytes:
     return b"".join(bytes(reversed(state[i : i + 8])) for i in range(0, 64, 8))
 
 
-def _agrees(compress) -> bool:
+def _agrees(compress: "Compress") -> bool:
     state = bytearray(_INITIAL)
     compress(state, _pad(b"abc"), 0)
     return _digest(state)[:8] == _ABC
 
 
-def _choose():
+def _choose() -> "Compress":
     """The viper compression function if this machine runs it and it gives the known digest, else the plain one."""
     try:
-        from .sha512_viper import compress
+        from .sha512_viper import compress as machine_code
 
+        compress: "Compress" = machine_code  # type: ignore[assignment]  # viper takes any buffer as ptr32 or ptr8
         if _agrees(compress):
             return compress
     except (ImportError, SyntaxError, ValueError):  # no such file, no emitter, code for another machine
         pass
-    from .sha512_plain import compress
+    from .sha512_plain import compress as plain
 
-    return compress
+    return plain
 
 
 _compress = _choose()
 
 
-def digest_slices(octets: bytes):
+def digest_slices(octets: bytes) -> "Generator[None, None, bytes]":
     """Generator: yields None between blocks and returns the digest of `octets` (64 octets), for `yield from`."""
     padded = _pad(octets)
     state = bytearray(_INITIAL)

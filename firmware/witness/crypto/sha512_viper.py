@@ -1,4 +1,5 @@
-# ruff: noqa: F821  (ptr8, ptr32 and uint are viper's own names)
+# ruff: noqa: F821  (ptr8, ptr32 and uint are viper's own names and types)
+# mypy: ignore-errors
 """SHA-512's compression function (FIPS 180-4 section 6.4.2) as viper machine code.
 
 Only importable where the virtual machine has a viper emitter, or the file was compiled for its architecture: elsewhere
