@@ -19,7 +19,7 @@ from .errors import NotCanonical, OutOfRange, TrailingOctets, Truncated, Unknown
 
 ALG_ED25519 = -19  # RFC 9864; -9 (ESP256) is kept for secure elements
 KID_OCTETS = 8
-NAME_MAX_OCTETS = 64
+NAME_MAX_OCTETS = 32
 SIGNATURE_OCTETS = 64
 PAYLOAD_MAX_OCTETS = 65536
 
@@ -33,7 +33,7 @@ def kid(public_key: bytes) -> bytes:
 
 
 def check_name(name: str, what: str) -> None:
-    """Return nothing; raise OutOfRange unless name (of a site or a witness) is 1..64 of A-Z a-z 0-9 - and _.
+    """Return nothing; raise OutOfRange unless name (of a site or a witness) is 1..32 of A-Z a-z 0-9 - and _.
 
     A slash would let one place's external_aad spell another's.
     """

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from linewitness_wire import cbor, cose
-from linewitness_wire.errors import BadSignature, OutOfRange, UnknownField, UnknownVersion, WrongType
+from linewitness_wire import cose
+from linewitness_wire.errors import BadSignature
 
 from linewitness.evidence import ed25519
+from linewitness.evidence.fields import UTC_MAX_US, decode_fields, encode_fields, number, octets_of
 from linewitness.evidence.signed import AAD_ENROLMENT, Signer, open_signed
 
 VERSION = 1
@@ -45,39 +46,27 @@ class Enrolment:
 def encode_enrolment(enrolment: Enrolment) -> bytes:
     """Return the deterministic CBOR of an Enrolment; raises a WireError rather than write one that would be refused."""
     e = enrolment
-    fields = {0: VERSION, 1: e.site, 2: e.witness, 3: e.public_key, 4: e.firmware, 5: e.enrolled_utc_us, 6: e.board}
-    octets: bytes = cbor.encode(fields)
+    octets = encode_fields(e.site, e.witness, e.public_key, e.firmware, e.enrolled_utc_us, e.board)
     decode_enrolment(octets)
     return octets
 
 
 def decode_enrolment(octets: bytes) -> Enrolment:
     """Return the Enrolment of octets, unsigned. Raises a WireError; a key of small or mixed order is BadSignature."""
-    fields = cbor.decode(octets)
-    if not isinstance(fields, dict):
-        raise WrongType("enrolment: wanted a map")
-    if fields.get(0) != VERSION or isinstance(fields.get(0), bool):
-        raise UnknownVersion(f"enrolment: wanted version {VERSION}, got {fields.get(0)!r}")
-    if max(fields) >= _FIELDS:
-        raise UnknownField(f"enrolment: no field {max(fields)} in version {VERSION}")
-    if len(fields) != _FIELDS:
-        raise OutOfRange(f"enrolment: wanted {_FIELDS} fields, got {len(fields)}")
-    for key, kind in ((1, str), (2, str), (3, bytes), (4, bytes), (5, int), (6, int)):
-        if isinstance(fields[key], bool) or not isinstance(fields[key], kind):
-            raise WrongType(f"enrolment: field {key} is a {type(fields[key]).__name__}")
-    cose.check_name(fields[1], "enrolment: site")
-    cose.check_name(fields[2], "enrolment: witness")
-    for key in (3, 4):
-        if len(fields[key]) != 32:
-            raise OutOfRange(f"enrolment: field {key}: wanted 32 octets, got {len(fields[key])}")
-    for key, high in ((5, 2**63 - 1), (6, 0xFFFF)):
-        if not 0 <= fields[key] <= high:
-            raise OutOfRange(f"enrolment: field {key}: wanted 0..{high}, got {fields[key]}")
+    site, witness, public_key, firmware, enrolled_utc_us, board = decode_fields(
+        octets, "enrolment", (str, str, bytes, bytes, int, int)
+    )
+    cose.check_name(site, "enrolment: site")
+    cose.check_name(witness, "enrolment: witness")
+    octets_of(public_key, 32, "enrolment: public key")
+    octets_of(firmware, 32, "enrolment: firmware")
+    number(enrolled_utc_us, 0, UTC_MAX_US, "enrolment: enrolled_utc_us")
+    number(board, 0, 0xFFFF, "enrolment: board")
     try:
-        ed25519.check_key(fields[3])
+        ed25519.check_key(public_key)
     except ed25519.BadKey as e:
         raise BadSignature(f"enrolment: {e}") from e
-    return Enrolment(*(fields[key] for key in range(1, _FIELDS)))
+    return Enrolment(site, witness, public_key, firmware, enrolled_utc_us, board)
 
 
 def seal_enrolment(enrolment: Enrolment, fleet: Signer) -> bytes:
