@@ -1,9 +1,9 @@
 """The call-quality window: a STAMP Session-Sender (RFC 8762) whose packets are like those of a call.
 
-By default 250 packets, 20 ms apart, of 172 octets of UDP payload (a G.711 call's, with its RTP header), each sent at its
-own absolute time so that nothing drifts. Every window is a session of its own: a random SSID, the sequence from 0,
-timestamps from a random base, so that no reply of another window and no guess is taken for ours. Replies are decoded as
-they come, for the socket queues only four.
+By default 250 packets, 20 ms apart, of 172 octets of UDP payload (a G.711 call's, with its RTP header), each sent at
+its own absolute time so that nothing drifts. Every window is a session of its own: a random SSID, the sequence from 0,
+timestamps from a random base, so that no reply of another window and no guess is taken for ours. Replies are decoded
+as they come, for the socket queues only four.
 
 OPTION_SECRET names the key of authenticated mode; then replies without the right HMAC are malformed. Which codec and
 jitter buffer the rating stands for is the plan's choice (OPTION_CODEC, OPTION_BUFFER_MS).

@@ -7,8 +7,8 @@ Times are microseconds since the window's start. A packet ends as one of
   void       the witness spoilt it (see witness.sample): it counts neither for loss nor for delay
 
 Delay is the round trip less the reflector's hold; half of it stands for one way. The least of the window is what a
-fixed jitter buffer is set by, so that the call's delay is that, the buffer's depth and the codec's. R and MOS are absent
-where nothing was answered: without delay there is no rating, and the loss says it all.
+fixed jitter buffer is set by, so that the call's delay is that, the buffer's depth and the codec's. R and MOS are
+absent where nothing was answered: without delay there is no rating, and the loss says it all.
 """
 
 from array import array
@@ -33,7 +33,7 @@ class Window:
         self._interval_us = interval_us
         self._timeout_us = timeout_us
         self._sent_us = array("I", bytes(4 * packets))
-        self._rtt_us = array("I", [_NONE]) * packets
+        self._rtt_us = array("I", b"\xff" * (4 * packets))
         self._state = bytearray(packets)
         self._sent = 0
         self._highest = -1
