@@ -86,3 +86,10 @@ def window(packets, interval_us, timeout_us, stateful, link_up, events, codec, b
     reading[record.TARGET] = 0
     record.check_reading(reading)
     return {record.READING_NAMES[key]: value for key, value in reading.items()}
+
+
+def hold(sent, received, estimate):
+    """Return the hold of a reflected packet with T3 = sent and T2 = received."""
+    from witness.probes.stamp_packet import Reflected, hold_us
+
+    return hold_us(Reflected(0, 0, sent, received, estimate, 0, 0))
