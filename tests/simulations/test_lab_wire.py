@@ -123,7 +123,7 @@ def test_a_wire_without_its_devices_says_which(lab: Namespaces, wire: WireHandle
 
 @needs_namespaces
 def test_going_down_leaves_no_namespace_and_twice_is_harmless() -> None:
-    lab = Namespaces("lwdown-")
+    lab = Namespaces()
     lab.up()
     sleeper = lab.start("carrier", "sleep", "60")
     lab.down()
