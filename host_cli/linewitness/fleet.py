@@ -46,6 +46,13 @@ COLLECTOR = "collector"
 """The broker's user that may read every witness's batches."""
 
 
+def broker_users(secrets: Path) -> dict[str, str]:
+    """Return user -> password of everybody whom the broker lets in: the collector, and each witness as SITE/WITNESS."""
+    table = config.read(secrets, SECRETS_SCHEMA)
+    witnesses = {place: entry["password"] for place, entry in table.get("witness", {}).items()}
+    return {**witnesses, **table.get("broker", {})}
+
+
 @dataclass(frozen=True, slots=True)
 class BrokerAddress:
     """Where witnesses and collectors find the broker (host, port) and where it listens."""
