@@ -1,0 +1,198 @@
+"""The witness put together: everything is made here, from config.json and plan.cbor, and handed to one another.
+
+    import asyncio
+    from witness.app import App
+    asyncio.run(App().run())        # the last statement of main.py: it may return at once
+
+A file that does not fit ends in one line on the console: what, where and what to try; the board then stays at its
+prompt so that it can be flashed again.
+"""
+
+import gc
+import socket
+import ssl
+import sys
+
+from linewitness_wire import codes
+
+from .batches import Batcher
+from .board import Board
+from .clock import Clock
+from .commands import Commander
+from .config import load_config, load_plan
+from .crypto.ed25519 import Signer
+from .identity import CONFIG, JOURNAL, firmware_digest
+from .journal import Journal
+from .link import Link
+from .probes.dns import Dns
+from .probes.icmp import Icmp
+from .probes.sip import Sip
+from .probes.stamp import Stamp
+from .probes.tcp import Tcp
+from .resolver import Resolver
+from .schedule import Schedule, Slots
+from .signer import BatchSigner
+from .sockets import Datagram, Quiet
+from .sockets import Icmp as IcmpSocket
+from .supervise import Supervisor
+from .sync import Sync
+from .tally import Tally
+from .uplink import Uplink, tls_context
+
+PLAN = "/plan.cbor"
+CONTROL_OCTETS = 1232  # a DNS reply or a SIP response that is longer is cut off
+MEDIA_OCTETS = 512
+
+# Codes of EVENT_TASK.
+TASK_CLOCK, TASK_LINK, TASK_SYNC, TASK_BATCHES, TASK_UPLINK, TASK_COMMANDS = 1, 2, 3, 4, 5, 6
+TASK_CONTROL, TASK_MEDIA, TASK_ICMP = 7, 8, 9
+TASK_TARGET = 32  # and up: one a target of the plan
+FOREVER_S = 1 << 30  # a receiver shows no progress while nothing arrives
+
+
+class App:
+    """One witness. Raises ConfigProblem for files that do not fit."""
+
+    def __init__(self) -> None:
+        self.config = config = load_config(CONFIG)
+        self.plan, self._plan_digest = load_plan(PLAN, config.site, config.witness)
+        self.board = board = Board(config.board)
+        self.clock = clock = Clock()
+        self.tally = Tally(clock.now_us, len(self.plan.targets), clock.now_us())
+        event = self.tally.event
+        self.quiet = Quiet()
+        self.slots = Slots(clock, self.plan.batch_s)
+        self.link = Link(clock, config.network, board.lan(), event, log)
+        self.control = Datagram(socket, clock, self.link, CONTROL_OCTETS, self.quiet)
+        self.media = Datagram(socket, clock, self.link, MEDIA_OCTETS)
+        self.resolver = Resolver(self.control, clock, board.urandom, self._resolvers())
+        self._make_probes()
+        self.journal = Journal(JOURNAL, board.free_octets("/"), board.urandom, lambda s: Signer(s, board.urandom))
+        self.sync = Sync(clock, self.control, self.resolver, board.urandom, event, board.set_rtc)
+        self.supervisor = Supervisor(clock, event, log, board.feed, self._tick)
+        tls = tls_context(ssl, config.broker["ca"]) if config.broker["tls"] else None
+        self.uplink = Uplink(
+            clock, config, self.journal, self.resolver, self.quiet, self.slots, tls, self._command, event, log,
+            board.random,
+        )  # fmt: skip
+        self.commander = Commander(
+            clock, config, PLAN, self.journal, self.uplink, self.quiet, event, log, self._change_plan, self._restart
+        )
+        self.batcher = None
+
+    def _resolvers(self) -> list:
+        return self.plan.resolvers or self.config.resolvers
+
+    def _make_probes(self) -> None:
+        clock, board, config = self.clock, self.board, self.config
+        self.stamp = Stamp(self.media, self.quiet, clock, board.urandom, {})
+        self.probes = {
+            codes.METHOD_DNS: Dns(self.control, clock, board.urandom),
+            codes.METHOD_TCP: Tcp(socket, clock, self.link),
+            codes.METHOD_STAMP: self.stamp,
+            codes.METHOD_SIP_UDP: Sip(self.control, clock, board.urandom, "%s.%s" % (config.site, config.witness)),
+        }
+        try:
+            self.icmp = IcmpSocket(socket, clock, self.link)
+            self.probes[codes.METHOD_ICMP] = Icmp(self.icmp, clock, board.urandom)
+        except OSError as error:
+            # The plan's ICMP targets stay unmeasured, and the boot event says that this board can't.
+            self.icmp = None
+            log("icmp: no raw socket (%s); try: run the board as root, or leave ICMP out of the plan" % error)
+
+    # --- living ---
+
+    async def run(self) -> None:
+        """Live. Ends only with the board."""
+        board, journal = self.board, self.journal
+        cause = board.reset_cause()
+        log("linewitness %s/%s on a %s: %s" % (
+            self.config.site, self.config.witness, self.config.board, board.describe(),
+        ))  # fmt: skip
+        board.start_watchdog()
+        journal.open()
+        board.feed()
+        if journal.retired:
+            log("journal: the key had no valid head and was retired; try: enrol this witness again")
+        signer = BatchSigner(journal, self.config.site, self.config.witness, firmware_digest(), self.quiet)
+        board.feed()
+        self.batcher = Batcher(
+            self.clock, self.link, self.tally, self.slots, signer, journal, self.uplink.wake, self.tally.event, log,
+            board.random,
+        )  # fmt: skip
+        log("journal: key %s, boot %d, batch %d is the newest" % (journal.kid.hex(), journal.boot, journal.head.seq))
+        capabilities = board.capabilities & (~codes.CAN_RAW_ICMP if self.icmp is None else ~0)
+        self.tally.event(codes.EVENT_BOOT, cause, board.code, capabilities, self.clock.now_us())
+        self._start_tasks()
+        self._begin_plan()
+        gc.collect()
+        await self.supervisor.run()
+
+    def _start_tasks(self) -> None:
+        start = self.supervisor.start
+        start(TASK_CLOCK, self.clock.run, 30)
+        start(TASK_LINK, self.link.run, 30)
+        start(TASK_CONTROL, lambda progress: self.control.run(), FOREVER_S)
+        start(TASK_MEDIA, lambda progress: self.media.run(), FOREVER_S)
+        if self.icmp is not None:
+            start(TASK_ICMP, lambda progress: self.icmp.run(), FOREVER_S)
+        start(TASK_SYNC, self._synchronise, 300)
+        start(TASK_BATCHES, self.batcher.run, 60)
+        start(TASK_UPLINK, self.uplink.run, 120)
+        start(TASK_COMMANDS, self.commander.run, 120)
+
+    async def _synchronise(self, progress) -> None:
+        await self.sync.run(self.plan.servers or self.config.ntp, progress)
+
+    def _tick(self) -> None:
+        """Each second: what waits for something rare shows that it lives; the LED is on while the broker is there."""
+        self.clock.poke()
+        self.commander.poke()
+        self.board.led(self.uplink.connected)
+
+    # --- the plan ---
+
+    def _begin_plan(self) -> None:
+        """Probe as self.plan says."""
+        plan = self.plan
+        schedule = Schedule(
+            self.clock, self.link, plan, self.probes, self.resolver, self.tally, self.slots, self.board.random,
+            self._changed,
+        )  # fmt: skip
+        self.batcher.begin_plan(plan, self._plan_digest, schedule)
+        self.tally.event(codes.EVENT_PLAN, self._plan_digest)
+        for i in schedule.probed():
+            target = plan.targets[i]
+            limit_s = target.period_ms * 2 // 1000 + 120
+            self.supervisor.start(TASK_TARGET + i, lambda progress, i=i: schedule.run(i, progress), limit_s)
+
+    async def _change_plan(self, plan, digest: bytes) -> None:
+        """Close what the old plan measured, and go on by the new one."""
+        await self.supervisor.stop(TASK_TARGET)
+        await self.batcher.make()
+        self.plan, self._plan_digest = plan, digest
+        self.tally.begin_plan(len(plan.targets))
+        self.slots.begin_plan(plan.batch_s)
+        self.resolver.servers = self._resolvers()
+        self._begin_plan()
+
+    def _changed(self, target: int, failing: bool) -> None:
+        self.tally.event(codes.EVENT_STATE, target, 1 if failing else 0)
+        self.batcher.hurry()
+
+    # --- commands ---
+
+    def _command(self, command) -> None:
+        self.commander.take(command)
+
+    async def _restart(self) -> None:
+        await self.supervisor.stop(TASK_TARGET)
+        await self.batcher.make()
+        self.board.reset()
+
+
+def log(text: str, error: "Exception | None" = None) -> None:
+    """Say one line on the console; an error of our own code with its place."""
+    print(text)
+    if error is not None:
+        sys.print_exception(error)

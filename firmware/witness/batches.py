@@ -1,0 +1,125 @@
+"""Makes a batch when one is due: in the slot that ends the plan's batch time, and early when something changed.
+
+Each change of state may add one batch, after a random delay of 0-5 s so that the witnesses of one outage don't all send
+at once: at most one in EXTRA_GAP_US and EXTRAS_AN_HOUR. A batch that could not be made durable (flash full or failing)
+is kept and sealed again later; meanwhile the tally goes on, and thins itself when it must.
+"""
+
+import asyncio
+import gc
+
+from linewitness_wire import codes, record
+
+from .journal import JournalFull
+
+EXTRA_GAP_US = 10_000_000
+EXTRA_DELAY_US = 5_000_000
+EXTRAS_AN_HOUR = 20
+HOUR_US = 3_600_000_000
+LOOK_US = 1_000_000
+SPLIT_US = 2_000_000  # what is left after an early end is worth a batch of its own from here on
+
+
+class Batcher:
+    """made() is called after each durable batch. `schedule`, `plan` and `plan_digest` are those in force."""
+
+    def __init__(self, clock, link, tally, slots, signer, journal, made, event, log, random) -> None:
+        self._clock = clock
+        self._link = link
+        self._tally = tally
+        self._slots = slots
+        self._signer = signer
+        self._journal = journal
+        self._made = made
+        self._event = event
+        self._log = log
+        self._random = random
+        self._lock = asyncio.Lock()
+        self._pending = None  # a batch that is not durable yet, with its clock and plan
+        self._due_us = 0
+        self._extra_us = None
+        self._extras_us = []
+        self._faults = 0
+        self.schedule = self.plan = self.plan_digest = None
+
+    def begin_plan(self, plan, plan_digest: bytes, schedule) -> None:
+        """From now on batches are made as this plan says."""
+        self.plan = plan
+        self.plan_digest = plan_digest
+        self.schedule = schedule
+        self._due_us = self._slots.next_batch_us()
+
+    def hurry(self) -> None:
+        """Something changed: make a batch before its time, if the limits allow another."""
+        now_us = self._clock.now_us()
+        self._extras_us = [at_us for at_us in self._extras_us if now_us - at_us < HOUR_US]
+        if self._extra_us is not None or len(self._extras_us) >= EXTRAS_AN_HOUR:
+            return
+        at_us = now_us + self._random(EXTRA_DELAY_US)
+        if self._extras_us:
+            at_us = max(at_us, self._extras_us[-1] + EXTRA_GAP_US)
+        if at_us < self._due_us:
+            self._extra_us = at_us
+            self._extras_us.append(at_us)
+
+    async def run(self, progress) -> None:
+        """Make batches, for ever."""
+        while True:
+            progress()
+            now_us = self._clock.now_us()
+            extra = self._extra_us is not None and now_us >= self._extra_us
+            if now_us >= self._due_us or extra or self._tally.is_full:
+                await self.make()
+            await self._clock.sleep_until(min(self._next_us(), self._clock.now_us() + LOOK_US))
+
+    def _next_us(self) -> int:
+        return self._due_us if self._extra_us is None else min(self._due_us, self._extra_us)
+
+    async def make(self) -> bool:
+        """Make a batch of all that is decided now (several, where one would be too long); whether all are durable."""
+        async with self._lock:
+            self._extra_us = None
+            self._due_us = self._slots.next_batch_us()
+            gc.collect()
+            while self._pending is None or await self._seal():
+                batch = self._tally.close(self._further)
+                if batch is None:
+                    return True
+                self._pending = (batch, self._clock.utc(batch.end_us), self.plan_digest)
+                if self._clock.now_us() - batch.end_us < SPLIT_US:
+                    return await self._seal()
+            self._tally.thin()
+            return False
+
+    async def _seal(self) -> bool:
+        batch, clock, plan_digest = self._pending
+        try:
+            await self._signer.seal(batch, clock, plan_digest)
+        except (JournalFull, OSError) as error:
+            self._faults += 1
+            if self._faults == 1:
+                self._log("journal: %s; try: see that the collector runs and acknowledges" % error)
+                self._event(codes.EVENT_FAULT, codes.FAULT_FLASH, 1)
+            return False
+        self._pending = None
+        self._faults = 0
+        for first, last, count in self._journal.take_trims():
+            self._event(codes.EVENT_TRIMMED, first, last, count)
+        self._made()
+        return True
+
+    def _further(self, start_us: int, end_us: int, readings: list) -> list:
+        """The witness's own readings, beside the counts that the probes keep for theirs."""
+        self.schedule.finish(readings)
+        span_us = end_us - start_us
+        own = []
+        for i in range(len(self.plan.targets)):
+            method = self.plan.targets[i].method
+            if method == codes.METHOD_LINK:
+                own.append(self._link.reading(i, span_us))
+            elif method == codes.METHOD_SELF:
+                own.append({
+                    record.TARGET: i, record.START_US: 0, record.SPAN_US: span_us, record.HEAP_FREE: gc.mem_free(),
+                    record.STALL_US: self._clock.take_longest_stall_us(),
+                })  # fmt: skip
+        return own

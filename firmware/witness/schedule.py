@@ -1,0 +1,219 @@
+"""When each target is probed, when the loop may be held up, and whether a target is failing.
+
+Slots: the witness's own time is cut into minutes (into the batch's time where that is shorter). The last ten seconds of
+each (a quarter of a shorter one) are the housekeeping slot, in which no call-quality window runs: signing, flash
+erases and TLS handshakes belong there.
+
+Rounds: a target is probed every period_ms, with a jitter of up to an eighth of it so that witnesses and targets don't
+march in step; every fast_period_ms while any target of its segment fails. fail_rounds bad rounds in a row make a target
+failing, clear_rounds good ones make it clear; either is an event. A void round says nothing. Call-quality windows keep
+their period, and never overlap.
+"""
+
+import asyncio
+
+from linewitness_wire import codes, plan, record
+
+from .probes import unresolved
+from .resolver import Unresolved
+
+MINUTE_US = 60_000_000
+SLOT_US = 10_000_000
+WINDOW_METHODS = (codes.METHOD_STAMP,)
+LOCAL_METHODS = (codes.METHOD_SELF, codes.METHOD_LINK)
+GATEWAY = "gateway"
+WINDOW_TAIL_US = 500_000  # what a window needs beyond its last packet, beside its loss threshold
+
+
+class Slots:
+    """The housekeeping slots of a plan; begin_plan() when another comes into force."""
+
+    def __init__(self, clock, batch_s: int) -> None:
+        self._clock = clock
+        self.begin_plan(batch_s)
+
+    def begin_plan(self, batch_s: int) -> None:
+        """Cut the time as a plan with batches of batch_s wants it."""
+        self._cycle_us = MINUTE_US if batch_s >= 60 else batch_s * 1_000_000
+        self._slot_us = SLOT_US if batch_s >= 60 else self._cycle_us // 4
+        self._batch_us = (batch_s * 1_000_000 + self._cycle_us - 1) // self._cycle_us * self._cycle_us
+
+    def left_us(self) -> int:
+        """How much of the slot is left; 0 outside."""
+        into_us = self._clock.now_us() % self._cycle_us - (self._cycle_us - self._slot_us)
+        return self._slot_us - into_us if into_us >= 0 else 0
+
+    def until_us(self) -> int:
+        """How long until the next slot begins; 0 inside."""
+        return max(0, self._cycle_us - self._slot_us - self._clock.now_us() % self._cycle_us)
+
+    def fits(self, length_us: int) -> bool:
+        """Whether a window may begin now. One that never fits (a plan's mistake) may begin anywhere outside."""
+        if self.left_us():
+            return False
+        return self.until_us() >= length_us or length_us > self._cycle_us - self._slot_us
+
+    def next_batch_us(self) -> int:
+        """When the slot begins in which the next batch is made."""
+        now_us = self._clock.now_us()
+        due_us = now_us - now_us % self._batch_us + self._batch_us - self._slot_us
+        return due_us if due_us > now_us else due_us + self._batch_us
+
+
+class Rounds:
+    """Which targets fail, by the plan's fail_rounds and clear_rounds; changed(target, failing) hears of each change."""
+
+    def __init__(self, the_plan, changed) -> None:
+        self._plan = the_plan
+        self._changed = changed
+        self._run = bytearray(len(the_plan.targets))  # rounds in a row that contradict the state
+        self._failing = bytearray(len(the_plan.targets))
+
+    def note(self, target: int, good: bool) -> None:
+        """One more round of a target that was a measurement."""
+        if good != bool(self._failing[target]):
+            self._run[target] = 0
+            return
+        self._run[target] = min(255, self._run[target] + 1)
+        wanted = self._plan.clear_rounds if good else self._plan.fail_rounds
+        if self._run[target] >= wanted:
+            self._run[target] = 0
+            self._failing[target] = 0 if good else 1
+            self._changed(target, not good)
+
+    def segment_fails(self, segment: int) -> bool:
+        """Whether any target of the segment fails."""
+        for failing, target in zip(self._failing, self._plan.targets):
+            if failing and target.segment == segment:
+                return True
+        return False
+
+    def any_fails(self) -> bool:
+        return any(self._failing)
+
+
+class Schedule:
+    """Runs the probes of a plan.
+
+    probes: {method: probe} as the probes' protocol has them; gateway(): dotted address or None; random(n) -> 0..n-1;
+    changed(target, failing) hears of each change of state.
+    """
+
+    def __init__(self, clock, link, the_plan, probes, resolver, tally, slots, random, changed) -> None:
+        self._clock = clock
+        self._link = link
+        self._plan = the_plan
+        self._probes = probes
+        self._resolver = resolver
+        self._tally = tally
+        self._slots = slots
+        self._random = random
+        self._rounds = Rounds(the_plan, changed)
+        self._window = asyncio.Lock()
+
+    def probed(self) -> list:
+        """The targets that have a task of their own: all that are sent something, by a method that this board has."""
+        targets = self._plan.targets
+        return [i for i in range(len(targets)) if targets[i].method in self._probes]
+
+    def finish(self, readings: list) -> None:
+        """Add to the readings of a batch, but for windows, the duplicates and malformed replies that probes counted."""
+        for reading in readings:
+            target = self._plan.targets[reading[record.TARGET]]
+            if target.method not in WINDOW_METHODS:
+                reading.update(self._probes[target.method].extras(target))
+
+    async def run(self, index: int, progress) -> None:
+        """Probe one target for ever; progress() after each round."""
+        target = self._plan.targets[index]
+        window = target.method in WINDOW_METHODS
+        # The first rounds are spread over one period.
+        due_us = self._clock.now_us() + self._random(self._period_us(target, window))
+        while True:
+            await self._sleep_until(due_us, target, window)
+            began_us = self._clock.now_us()
+            await (self._run_window(index, target) if window else self._run_shot(index, target))
+            progress()
+            period_us = self._period_us(target, window)
+            due_us = began_us + period_us - period_us // 8 + self._random(period_us // 4)
+            if not window:
+                # A server that asked to be left alone is.
+                due_us = max(due_us, self._probes[target.method].retry_at_us(target))
+
+    async def _sleep_until(self, due_us: int, target, window: bool) -> None:
+        """Sleep until due_us; wakes every second to see whether the fast period has begun."""
+        began_us = self._clock.now_us()
+        while True:
+            now_us = self._clock.now_us()
+            if not window and self._rounds.segment_fails(target.segment):
+                fast_us = began_us + target.fast_period_ms * 1000
+                due_us = min(due_us, max(fast_us, self._probes[target.method].retry_at_us(target)))
+            if now_us >= due_us:
+                return
+            await self._clock.sleep_until(min(due_us, now_us + 1_000_000))
+
+    def _period_us(self, target, window: bool) -> int:
+        fast = not window and self._rounds.segment_fails(target.segment)
+        return (target.fast_period_ms if fast else target.period_ms) * 1000
+
+    async def _run_shot(self, index: int, target) -> None:
+        self._tally.sending(index)
+        done = False
+        try:
+            sample = await self._sample(target)
+            self._tally.add(index, sample)
+            done = True
+        finally:
+            if not done:
+                self._tally.given_up(index)
+        if sample.fate != codes.FATE_VOID:
+            self._rounds.note(index, sample.fate == codes.FATE_ANSWERED)
+
+    async def _sample(self, target):
+        try:
+            address = await self._address(target)
+        except Unresolved:
+            address = None
+        if address is None:
+            return unresolved(self._clock.now_us())
+        return await self._probes[target.method].run(target, address)
+
+    async def _address(self, target) -> "str | None":
+        """The dotted address of a target. Raises Unresolved; None for the gateway of a link that has none."""
+        if target.host == GATEWAY:
+            return self._link.gateway()
+        return (await self._resolver.address(target.host)).address
+
+    async def _run_window(self, index: int, target) -> None:
+        try:
+            address = await self._address(target)
+        except Unresolved:
+            return  # nothing was sent: the time stays unmeasured
+        if address is None or not self._link.is_up():
+            return
+        async with self._window:
+            await self._window_may_begin(target)
+            self._tally.sending(index)
+            done = False
+            try:
+                reading = await self._probes[target.method].run(target, address)
+                self._tally.add_window(index, reading)
+                done = True
+            finally:
+                if not done:
+                    self._tally.given_up(index)
+        if reading[record.SENT] > reading.get(record.SELF_DELAYED, 0):
+            self._rounds.note(index, reading[record.ANSWERED] > 0)
+
+    async def _window_may_begin(self, target) -> None:
+        length_us = window_us(target)
+        while not self._slots.fits(length_us):
+            wait_us = self._slots.left_us() or self._slots.until_us()
+            await self._clock.sleep_ms(wait_us // 1000 + 1)
+
+
+def window_us(target) -> int:
+    """How long a call-quality window of a target takes, its loss threshold included."""
+    packets = target.options.get(plan.OPTION_PACKETS, 250)
+    interval_ms = target.options.get(plan.OPTION_INTERVAL_MS, 20)
+    return (packets * interval_ms + target.timeout_ms) * 1000 + WINDOW_TAIL_US

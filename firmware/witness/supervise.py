@@ -1,0 +1,135 @@
+"""Keeps every task of the witness alive, and the hardware watchdog fed only while all of them make progress.
+
+A task is `coroutine(progress)`, which calls progress() as it goes, at least every limit_s. One that ends, raises or is
+silent for longer is stopped, reported as EVENT_TASK (task code, fault code, restarts so far), and started again after
+a back-off of 1 s that doubles to 60 s and begins anew after a minute of good life. A task that is silent although it
+was stopped, or that failed MAX_FAILURES times in a row, keeps the watchdog from being fed: the board resets (RP2: 8,388
+ms after the last meal).
+"""
+
+import asyncio
+import errno
+
+from linewitness_wire import codes
+
+CHECK_MS = 1_000
+BACK_OFF_S = (1, 2, 4, 8, 15, 30, 60)
+GOOD_LIFE_US = 60_000_000
+MAX_FAILURES = 20
+
+
+class _Task:
+    def __init__(self, code: int, coroutine, limit_s: int, now_us) -> None:
+        self.code = code
+        self.coroutine = coroutine
+        self.limit_us = limit_s * 1_000_000
+        self.now_us = now_us
+        self.started_us = self.progress_us = now_us()
+        self.restart_at_us = None
+        self.restarts = 0
+        self.failures = 0
+        self.fault = None
+        self.task = None
+        self.finished = False
+
+    def progress(self) -> None:
+        self.progress_us = self.now_us()
+
+    async def live(self) -> None:
+        """Run until the coroutine ends; remember how."""
+        self.finished = False
+        self.fault = codes.FAULT_CRASH
+        try:
+            await self.coroutine(self.progress)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            self.fault = fault_of(error)
+            self.error = error
+        else:
+            self.error = None
+        finally:
+            self.finished = True
+
+
+def fault_of(error: Exception) -> int:
+    """Return the fault code of what a task raised."""
+    if isinstance(error, MemoryError):
+        return codes.FAULT_MEMORY
+    if isinstance(error, OSError):
+        full = error.args and error.args[0] in (errno.EIO, 28)
+        return codes.FAULT_FLASH if full else codes.FAULT_NETWORK
+    return codes.FAULT_CRASH
+
+
+class Supervisor:
+    """event(kind, *details) and log(text, error) hear of what failed; feed() feeds the watchdog; tick() runs each
+    second."""
+
+    def __init__(self, clock, event, log, feed, tick) -> None:
+        self._clock = clock
+        self._event = event
+        self._log = log
+        self._feed = feed
+        self._tick = tick
+        self._tasks = []
+
+    def start(self, code: int, coroutine, limit_s: int) -> None:
+        """Supervise one more task from now on."""
+        task = _Task(code, coroutine, limit_s, self._clock.now_us)
+        self._tasks.append(task)
+        self._begin(task)
+
+    async def stop(self, first_code: int) -> None:
+        """Stop and forget the tasks whose code is first_code or above."""
+        going = [task for task in self._tasks if task.code >= first_code]
+        self._tasks = [task for task in self._tasks if task.code < first_code]
+        for task in going:
+            if task.task is not None:
+                task.task.cancel()
+        # Each runs its own clean-up when it is next scheduled.
+        while not all(task.finished or task.task is None for task in going):
+            await self._clock.sleep_ms(1)
+
+    async def run(self) -> None:
+        """Look after the tasks for ever."""
+        while True:
+            self._tick()
+            healthy = True
+            for task in self._tasks:
+                healthy = self._look_after(task) and healthy
+            if healthy:
+                self._feed()
+            await self._clock.sleep_ms(CHECK_MS)
+
+    def _begin(self, task: _Task) -> None:
+        task.started_us = task.progress_us = self._clock.now_us()
+        task.restart_at_us = None
+        task.task = asyncio.create_task(task.live())
+
+    def _look_after(self, task: _Task) -> bool:
+        """Do what one task needs; return whether the watchdog may be fed for it."""
+        now_us = self._clock.now_us()
+        if task.restart_at_us is not None:
+            if now_us >= task.restart_at_us:
+                self._begin(task)
+            return task.failures < MAX_FAILURES
+        if task.finished:
+            self._failed(task, task.fault)
+        elif now_us - task.progress_us > task.limit_us:
+            task.task.cancel()
+            task.error = None
+            self._failed(task, codes.FAULT_STUCK)
+        return task.failures < MAX_FAILURES
+
+    def _failed(self, task: _Task, fault: int) -> None:
+        now_us = self._clock.now_us()
+        if now_us - task.started_us > GOOD_LIFE_US:
+            task.failures = 0
+        wait_s = BACK_OFF_S[min(task.failures, len(BACK_OFF_S) - 1)]
+        task.failures += 1
+        task.restarts += 1
+        task.restart_at_us = now_us + wait_s * 1_000_000
+        task.task = None
+        self._event(codes.EVENT_TASK, task.code, fault, task.restarts)
+        self._log("task %d: %s; started again in %d s" % (task.code, codes.FAULT_NAMES[fault], wait_s), task.error)

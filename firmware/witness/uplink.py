@@ -1,0 +1,239 @@
+"""Brings the journal's batches to the collector over MQTT, in order, and takes its acknowledgements and commands.
+
+One batch is under way at a time: it is published, and the journal moves on when the *collector* has acknowledged it
+(envelope.Ack with its number and digest, authentic) - never for the broker's own word. Without an acknowledgement it is
+sent again after RESEND_MS, and again. Nothing is sent while a call-quality window runs.
+
+A lost connection is made again after a back-off of 1 s that doubles to 60 s. The TLS handshake stalls the small boards
+for a second or two: it waits for a housekeeping slot, but for the first after boot, which takes `quiet`.
+
+Topics: linewitness/1/SITE/WITNESS/ batch, ack, state ("online", and "offline" as last will, retained), command.
+"""
+
+import asyncio
+
+from linewitness_wire import codes, cose, envelope
+from linewitness_wire.errors import WireError
+
+from .mqtt import Connection, Gone, MqttProblem, Refused, connect_packet
+from .resolver import Unresolved
+
+BACK_OFF_S = (1, 2, 4, 8, 15, 30, 60)
+GOOD_LIFE_US = 30_000_000
+RESEND_MS = 10_000
+CONNECT_MS = 8_000
+PACE_MS = 20  # between batches of a back-fill
+LOOK_MS = 1_000
+
+
+class Uplink:
+    """tls: makes the ssl context, or None for a plain connection (see tls_context); command(envelope.Command) hears of
+    authentic commands; log(text) of what the person at the branch could mend."""
+
+    def __init__(self, clock, config, journal, resolver, quiet, slots, tls, command, event, log, random) -> None:
+        self._clock = clock
+        self._config = config
+        self._journal = journal
+        self._resolver = resolver
+        self._quiet = quiet
+        self._slots = slots
+        self._tls = tls
+        self._command = command
+        self._event = event
+        self._log = log
+        self._random = random
+        self._place = "linewitness/1/%s/%s/" % (config.site, config.witness)
+        self._connection = None
+        self._reading = None
+        self._entry = None
+        self._digest = b""
+        self._something = asyncio.Event()  # a new batch, an acknowledgement or the end of the connection
+        self._said = ""
+        self._tries = 0
+        self.failures = 0  # connections in a row that failed
+        self.connected = False
+
+    def wake(self) -> None:
+        """There is a new batch."""
+        self._something.set()
+
+    async def run(self, progress) -> None:
+        """Keep connected and send, for ever."""
+        while True:
+            began_us = self._clock.now_us()
+            try:
+                await self._session(progress)
+            except (MqttProblem, OSError, ValueError) as error:
+                self._tell(error)
+            except Unresolved as error:
+                self._tell(error)
+            finally:
+                await self._drop()
+            if self._clock.now_us() - began_us > GOOD_LIFE_US:
+                self.failures = 0
+            wait_ms = BACK_OFF_S[min(self.failures, len(BACK_OFF_S) - 1)] * 1000
+            self.failures += 1
+            await self._wait(wait_ms + self._random(wait_ms // 2), progress)
+
+    async def _wait(self, duration_ms: int, progress) -> None:
+        until_us = self._clock.now_us() + duration_ms * 1000
+        while self._clock.now_us() < until_us:
+            progress()
+            await self._clock.sleep_ms(min(LOOK_MS, (until_us - self._clock.now_us()) // 1000 + 1))
+        progress()
+
+    def _tell(self, error: Exception) -> None:
+        """Say once what is wrong, and what to try."""
+        broker = self._config.broker
+        where = "broker %s:%d" % (broker["host"], broker["port"])
+        if isinstance(error, Refused):
+            attempt = "correct broker.user and broker.password in config.json"
+        elif isinstance(error, (ValueError, MemoryError)):
+            attempt = "see that /ca.der is the certificate of the broker's own authority"
+        else:
+            attempt = "see that the broker runs and can be reached from this network"
+        said = "uplink: %s (%s); try: %s" % (error, where, attempt)
+        if said != self._said:
+            self._said = said
+            self._log(said)
+            if isinstance(error, Refused):
+                self._event(codes.EVENT_FAULT, codes.FAULT_CONFIG, self.failures + 1)
+
+    # --- connecting ---
+
+    async def _session(self, progress) -> None:
+        await self._connect(progress)
+        self._said = ""
+        self.connected = True
+        self._reading = asyncio.create_task(self._read(progress))
+        await self._connection.subscribe([self._place + "ack", self._place + "command"])
+        await self._connection.publish(self._place + "state", b"online", True)
+        while True:
+            progress()
+            await self._connection.keep_alive()
+            if not self._reading:
+                raise Gone("closed by the broker")
+            await self._send_next(progress)
+
+    async def _connect(self, progress) -> None:
+        broker = self._config.broker
+        address = (await self._resolver.address(broker["host"])).address
+        progress()
+        if self._tls is None:
+            await self._open(address, None)
+        elif not self._tries:
+            self._tries = 1
+            async with self._quiet:
+                await self._open(address, self._tls())
+        else:
+            await self._until_slot(progress)
+            await self._open(address, self._tls())
+        progress()
+
+    async def _until_slot(self, progress) -> None:
+        while not self._slots.left_us():
+            progress()
+            await self._clock.sleep_ms(min(LOOK_MS, self._slots.until_us() // 1000 + 1))
+
+    async def _open(self, address: str, context) -> None:
+        broker = self._config.broker
+        client = "%s.%s" % (self._config.site, self._config.witness)
+        packet = connect_packet(client, broker["user"], broker["password"], self._place + "state", b"offline")
+        if context is None:
+            opening = asyncio.open_connection(address, broker["port"])
+        else:
+            opening = asyncio.open_connection(address, broker["port"], context, broker["host"])
+        try:
+            reader, writer = await asyncio.wait_for_ms(opening, CONNECT_MS)
+        except asyncio.TimeoutError:
+            raise Gone("no connection in %d s" % (CONNECT_MS // 1000))
+        self._connection = Connection(self._clock, reader, writer, self._heard)
+        await self._connection.connect(packet)
+
+    async def _read(self, progress) -> None:
+        try:
+            await self._connection.run(progress)
+        except MqttProblem as error:
+            self._tell(error)
+        finally:
+            self._reading = None
+            self._something.set()
+
+    async def _drop(self) -> None:
+        self.connected = False
+        if self._reading is not None:
+            self._reading.cancel()
+            self._reading = None
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            try:
+                await connection.close()
+            except OSError:
+                pass  # it was gone already
+
+    # --- sending ---
+
+    async def _send_next(self, progress) -> None:
+        """Publish the oldest batch and wait for its acknowledgement; without one to send, wait for it a while."""
+        entry = self._journal.next()
+        if entry is None:
+            self._something.clear()
+            await self._something_within(LOOK_MS)
+            return
+        self._entry = entry
+        self._digest = cose.digest(entry.cose)
+        payload = envelope.encode_batch(entry.cose, entry.body)
+        await self._quiet.over()
+        await self._connection.publish(self._place + "batch", payload)
+        until_us = self._clock.now_us() + RESEND_MS * 1000
+        while self._entry is not None and self._reading and self._clock.now_us() < until_us:
+            self._something.clear()
+            await self._something_within(LOOK_MS)
+            progress()
+            await self._connection.keep_alive()
+        await self._clock.sleep_ms(PACE_MS)
+
+    async def _something_within(self, duration_ms: int) -> None:
+        try:
+            await asyncio.wait_for_ms(self._something.wait(), duration_ms)
+        except asyncio.TimeoutError:
+            pass  # that was long enough
+
+    # --- hearing ---
+
+    def _heard(self, topic: str, frame: bytes) -> None:
+        config = self._config
+        try:
+            if topic == self._place + "ack":
+                self._acknowledged(envelope.decode_ack(config.ack_secret, config.site, config.witness, frame))
+            elif topic == self._place + "command":
+                self._command(envelope.decode_command(config.ack_secret, config.site, config.witness, frame))
+        except WireError as error:
+            self._log("uplink: %s" % error)
+
+    def _acknowledged(self, ack) -> None:
+        """Let go of the batch that is under way, if it is the one that the collector has stored."""
+        entry = self._entry
+        if entry is None or ack.seq != entry.seq or ack.digest != self._digest:
+            return  # an acknowledgement that came twice, or late
+        self._entry = None
+        try:
+            self._journal.acknowledge(entry, ack.anchor)
+        except OSError:
+            self._event(codes.EVENT_FAULT, codes.FAULT_FLASH, 1)
+        self._something.set()
+
+
+def tls_context(ssl, ca_path: str):
+    """Return what makes the context: the broker's certificate must be of the authority in ca_path (DER) and bear the
+    broker's name. Making it raises ValueError for a file that is no certificate, OSError where there is none."""
+
+    def make():
+        with open(ca_path, "rb") as file:
+            authority = file.read()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(cadata=authority)
+        return context
+
+    return make
