@@ -148,7 +148,8 @@ class IrttServer(Daemon):
         super().__init__(address or ("127.0.0.1", free_port(socket.SOCK_DGRAM)), prefix)
 
     def _arguments(self) -> list[str]:
-        return ["irtt", "server", "-b", f"{self.address[0]}:{self.address[1]}"]
+        # By default the server refuses clients that send more often than every 10 ms.
+        return ["irtt", "server", "-i", "0", "-b", f"{self.address[0]}:{self.address[1]}"]
 
 
 _UAS_OPTIONS = """<?xml version="1.0" encoding="ISO-8859-1" ?>

@@ -11,6 +11,7 @@ the counts. Every name has the lab's prefix: labs of several processes don't col
 namespace is enough, given a writable /run), iproute2 and nftables; `cannot_make` says what is missing.
 """
 
+import itertools
 import os
 import shutil
 import subprocess
@@ -83,6 +84,7 @@ _ADDRESSES = {
         "route add default via 203.0.113.1",
     ),
 }
+_LABS = itertools.count(1)  # labs of one process don't collide either
 _ROUTERS = ("branch-router", "isp", "provider")
 
 _FIREWALL = """
@@ -130,7 +132,7 @@ class Namespaces:
     """The topology, as a context manager: built on entering, taken down with all that runs in it on leaving."""
 
     def __init__(self, prefix: str | None = None, access: Literal["veth", "tap"] = "veth") -> None:
-        self.prefix = f"lw{os.getpid()}-" if prefix is None else prefix
+        self.prefix = f"lw{os.getpid()}-{next(_LABS)}-" if prefix is None else prefix
         self.access = access
 
     def name(self, namespace: str) -> str:

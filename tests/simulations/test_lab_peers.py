@@ -19,6 +19,8 @@ from typing import Any
 import dnslib
 import pytest
 from cryptography import x509
+from hypothesis import given
+from hypothesis import strategies as st
 from rfc3161_client import (
     HashAlgorithm,
     TimestampRequestBuilder,
@@ -90,6 +92,26 @@ def test_dns_answers_any_unique_name_under_a_star_in_the_askers_letters(dns: Dns
     answer = resolve(dns, "U7q2.AnChor.lab")
     assert (str(answer.rr[0].rname), str(answer.rr[0].rdata)) == ("U7q2.AnChor.lab.", "192.0.2.1")
     assert str(answer.q.qname) == "U7q2.AnChor.lab."
+
+
+@given(at=st.integers(0, 40), octets=st.binary(max_size=20), cut=st.integers(0, 20))
+def test_a_dns_question_damaged_anywhere_never_stops_the_server(at: int, octets: bytes, cut: int) -> None:
+    server = DnsServer(ZONE)
+    whole = dnslib.DNSRecord.question("_sip._udp.lab", "SRV").pack()
+    answer = server.answer(whole[:at] + octets + whole[at + cut :], ("127.0.0.1", 53), "udp")
+    assert (answer is None) == (server.requests[0].answer in ("malformed", "silent"))
+
+
+def test_dns_answers_with_its_own_code_whatever_code_the_question_carried(dns: DnsServer) -> None:
+    question = bytearray(dnslib.DNSRecord.question("sbc.lab").pack())
+    question[3] |= 15
+    reply = dns.answer(bytes(question), ("127.0.0.1", 53), "udp")
+    assert reply is not None
+    assert dnslib.DNSRecord.parse(reply).header.rcode == dnslib.RCODE.NOERROR
+    question[2] |= 2 << 3  # opcode STATUS
+    reply = dns.answer(bytes(question), ("127.0.0.1", 53), "udp")
+    assert reply is not None
+    assert dnslib.DNSRecord.parse(reply).header.rcode == dnslib.RCODE.NOTIMP
 
 
 def test_dns_survives_rubbish_and_notes_it(dns: DnsServer) -> None:

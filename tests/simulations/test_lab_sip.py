@@ -1,11 +1,14 @@
 """The SIP responder, asked by hand-made requests and by sipp."""
 
+import contextlib
 import re
 import socket
 import time
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from simulations.lab.peers.sip import SipResponder
 from simulations.lab.peers.sip_message import Malformed, mark_via, parse_datagram
@@ -158,6 +161,28 @@ def test_a_malformed_datagram_is_noted_and_not_answered(sip: SipResponder) -> No
 def test_a_body_shorter_than_content_length_is_refused() -> None:
     with pytest.raises(Malformed, match="body of 0 octets, Content-Length 5"):
         parse_datagram(options().replace(b"Content-Length: 0", b"Content-Length: 5"))
+
+
+@given(at=st.integers(0, 400), octets=st.binary(max_size=12), cut=st.integers(0, 12))
+def test_a_request_damaged_anywhere_is_answered_or_refused_never_a_crash(at: int, octets: bytes, cut: int) -> None:
+    whole = options()
+    damaged = whole[:at] + octets + whole[at + cut :]
+    answered = None
+    with contextlib.suppress(Malformed):  # anything else would stop the responder, and fails here
+        answered = SipResponder().answer(parse_datagram(damaged), ("127.0.0.1", 5060))
+    assert answered is None or answered[0].startswith(b"SIP/2.0 ")
+
+
+@pytest.mark.parametrize("value", ["-1", "9" * 5000, "1e3", "٣"])
+def test_a_content_length_that_is_no_small_number_is_refused(value: str) -> None:
+    with pytest.raises(Malformed, match="bad Content-Length"):
+        parse_datagram(options().replace(b"Content-Length: 0", f"Content-Length: {value}".encode()))
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "9" * 5000, "x"])
+def test_a_port_that_cannot_be_in_via_is_refused(port: str) -> None:
+    with pytest.raises(Malformed, match="bad port in Via"):
+        mark_via(f"SIP/2.0/UDP a.b:{port};branch=1", ("9.9.9.9", 7))
 
 
 @pytest.mark.parametrize(

@@ -95,18 +95,24 @@ class DnsServer(Peer[DnsSettings]):
         settings = self.settings
         reply = query.reply(ra=not settings.authoritative, aa=settings.authoritative)
         entry = self._entry(query.q.qname)
-        code = settings.rcode or (entry if isinstance(entry, str) else None)
-        if code is None and entry is None:
-            code = "NXDOMAIN"
-        if code is not None:
-            reply.header.rcode = getattr(dnslib.RCODE, code)
-        else:
-            assert not isinstance(entry, str | None)
+        code = self._code(query, entry)
+        # dnslib copies all of the question's header bits; these two are the answer's own.
+        reply.header.rcode, reply.header.tc = getattr(dnslib.RCODE, code), 0
+        if code == "NOERROR" and isinstance(entry, Mapping):
             self._fill(reply, query.q, entry)
-        if not reply.rr and code in (None, "NXDOMAIN"):
+        if not reply.rr and code in ("NOERROR", "NXDOMAIN"):
             soa = f". {settings.ttl_s} IN SOA ns.lab. hostmaster.lab. 1 3600 600 86400 {settings.ttl_s}"
             reply.add_auth(*dnslib.RR.fromZone(soa))
         return reply
+
+    def _code(self, query: dnslib.DNSRecord, entry: Records | str | None) -> str:
+        if query.header.opcode != dnslib.OPCODE.QUERY:
+            return "NOTIMP"
+        if self.settings.rcode is not None:
+            return self.settings.rcode
+        if isinstance(entry, str):
+            return entry
+        return "NXDOMAIN" if entry is None else "NOERROR"
 
     def _fill(self, reply: dnslib.DNSRecord, question: dnslib.DNSQuestion, records: Records) -> None:
         kind = dnslib.QTYPE[question.qtype]

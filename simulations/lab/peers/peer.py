@@ -165,7 +165,7 @@ class UdpEnd:
                     heapq.heappush(waiting, (due, order, reply.octets, reply.to or source))
             while waiting and waiting[0][0] <= time.monotonic():
                 _, _, octets, to = heapq.heappop(waiting)
-                with contextlib.suppress(ConnectionError):  # the client's port is closed by now: its business
+                with contextlib.suppress(OSError):  # where the client wanted it cannot be reached: its business
                     self._socket.sendto(octets, to)
 
 
@@ -181,16 +181,19 @@ class _Server(socketserver.ThreadingTCPServer):
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         # The handshake belongs in the connection's own thread: a client that stalls must not block accept.
-        self.open.add(request)
         served = request
+        self.open.add(served)
         try:
             if self.tls is not None:
-                served = self.tls.wrap_socket(request, server_side=True)
+                self.open.discard(request)  # wrapping takes its descriptor away
+                served = self.tls.wrap_socket(request, server_side=True, do_handshake_on_connect=False)
+                self.open.add(served)
+                served.do_handshake()
             super().finish_request(served, client_address)
         except (OSError, ValueError):
             return  # the client left, refused the certificate, or the peer was stopped
         finally:
-            self.open.discard(request)
+            self.open.discard(served)
             served.close()
 
     def reset_all(self) -> None:

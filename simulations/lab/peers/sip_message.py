@@ -53,7 +53,7 @@ def parse_head(head: bytes) -> SipRequest:
 def content_length(request: SipRequest) -> int | None:
     """Content-Length in octets, None when absent. Raises Malformed."""
     value = request.first("content-length")
-    if value and not value.isdecimal():
+    if value and not re.fullmatch(r"[0-9]{1,9}", value):
         raise Malformed(f"bad Content-Length {value[:20]!r}")
     return int(value) if value else None
 
@@ -76,7 +76,7 @@ def mark_via(via: str, source: Address) -> tuple[str, Address]:
     if match is None:
         raise Malformed(f"bad Via {via[:60]!r}")
     host, _, port = match[1].partition(":")
-    if port and not port.isdecimal():
+    if port and not (re.fullmatch(r"[0-9]{1,5}", port) and 0 < int(port) < 65536):
         raise Malformed(f"bad port in Via {via[:60]!r}")
     if re.search(r";\s*rport\s*(?:;|,|$)", via):
         marked = re.sub(r";\s*rport\s*(?=;|,|$)", f";rport={source[1]};received={source[0]}", via, count=1)
