@@ -17,7 +17,7 @@ from linewitness_wire import codes
 
 from .batches import Batcher
 from .board import Board
-from .clock import Clock
+from .clock import port_clock
 from .commands import Commander
 from .config import load_config, load_plan
 from .crypto.ed25519 import Signer
@@ -57,7 +57,7 @@ class App:
         self.config = config = load_config(CONFIG)
         self.plan, self._plan_digest = load_plan(PLAN, config.site, config.witness)
         self.board = board = Board(config.board)
-        self.clock = clock = Clock()
+        self.clock = clock = port_clock()
         self.tally = Tally(clock.now_us, len(self.plan.targets), clock.now_us())
         event = self.tally.event
         self.quiet = Quiet()

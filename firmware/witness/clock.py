@@ -29,9 +29,9 @@ Utc = namedtuple("Utc", ("offset_us", "bound_us", "at_us", "source"))
 
 
 class Clock:
-    """Monotonic time, UTC and stalls. `ticks_us`, `ticks_diff` and `sleep_ms` are the port's own."""
+    """Monotonic time, UTC and stalls, from the ticks_us, ticks_diff and sleep_ms of a port."""
 
-    def __init__(self, ticks_us=time.ticks_us, ticks_diff=time.ticks_diff, sleep_ms=asyncio.sleep_ms) -> None:
+    def __init__(self, ticks_us, ticks_diff, sleep_ms) -> None:
         self._ticks_us = ticks_us
         self._ticks_diff = ticks_diff
         self._sleep_ms = sleep_ms
@@ -162,3 +162,8 @@ class Clock:
             if len(self._stalls) == STALLS_KEPT:
                 self._stalls.pop(0)
             self._stalls.append((end_us, length_us))
+
+
+def port_clock() -> Clock:
+    """Return the clock of this board."""
+    return Clock(time.ticks_us, time.ticks_diff, asyncio.sleep_ms)

@@ -1,0 +1,346 @@
+"""The journal's promises: nothing durable is lost, no number is signed twice under one key, whatever the power does."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from littlefs_os import LittleOs
+
+from linewitness_wire import chain, codes, cose, record
+from simulations.board.flash import BlockDevice, Flash
+from simulations.board.flashlog import FlashLog
+from simulations.board.profile import load_profile
+from witness import journal as journal_module
+from witness.journal import BLOCK_OCTETS, RESERVE_OCTETS, SEGMENT_OCTETS, Entry, Journal, JournalFull
+
+FREE = RESERVE_OCTETS + 40 * SEGMENT_OCTETS
+BODY = 700
+
+
+class FakeSigner:
+    def __init__(self, seed: bytes) -> None:
+        assert len(seed) == 32
+        self.kid = hashlib.sha256(seed).digest()[:8]
+
+
+def randoms() -> Callable[[int], bytes]:
+    counter = itertools.count(1)
+    return lambda n: hashlib.shake_128(b"%d" % next(counter)).digest(n)
+
+
+Random = Callable[[int], bytes]
+
+
+def make(
+    folder: str | Path, free: int = FREE, begin_boot: bool = True, random: Random | None = None
+) -> Journal:
+    journal = Journal(str(folder), free, random or randoms(), FakeSigner)
+    journal.open(begin_boot)
+    return journal
+
+
+def sign_next(journal: Journal, start_us: int | None = None) -> tuple[bytes, record.Header]:
+    head = journal.head
+    if start_us is None:
+        start_us = head.end_us if head.boot == journal.boot else 0
+    header = record.Header(
+        head.seq + 1, head.digest, journal.boot, start_us, start_us + 1000,
+        record.Clock(None, None, codes.CLOCK_NONE, None), bytes(32), bytes(32), bytes(32), (0, 0, 0), journal.anchor,
+    )  # fmt: skip
+    return cose.join(journal.kid, record.encode_header(header), bytes(64)), header
+
+
+def append(journal: Journal, quiet: bool = True, body_octets: int = BODY) -> bytes:
+    octets, header = sign_next(journal)
+    journal.append(octets, b"b" * body_octets, header, quiet)
+    return octets
+
+
+def fill(journal: Journal) -> None:
+    for _ in range(1000):
+        append(journal)
+
+
+def drain(journal: Journal) -> list[Entry]:
+    """Acknowledge everything that is left to send."""
+    entries = []
+    while (entry := journal.next()) is not None:
+        entries.append(entry)
+        journal.acknowledge(entry, None)
+    return entries
+
+
+def check_chain(entries: list[Entry]) -> None:
+    """What is in the journal is, key by key, one chain without a hole or a fork."""
+    heads: dict[bytes, chain.Head] = {}
+    for entry in entries:
+        header = record.decode_header(cose.split(entry.cose).payload)
+        assert header.seq == entry.seq
+        if entry.kid in heads:
+            heads[entry.kid] = chain.follow(heads[entry.kid], header, cose.digest(entry.cose))
+        else:
+            heads[entry.kid] = chain.Head(header.seq, cose.digest(entry.cose), header.boot, header.end_us)
+
+
+def test_what_was_appended_comes_back_in_order_after_a_boot(tmp_path: Path) -> None:
+    journal = make(tmp_path / "journal")
+    written = [append(journal) for _ in range(60)]
+    again = make(tmp_path / "journal")
+    assert again.kid == journal.kid
+    assert again.head == journal.head
+    assert again.boot == journal.boot + 1
+    entries = drain(again)
+    assert [entry.cose for entry in entries] == written
+    assert {entry.body for entry in entries} == {b"b" * BODY}
+
+
+def test_a_boot_without_a_batch_still_counts(tmp_path: Path) -> None:
+    assert [make(tmp_path / "journal").boot for _ in range(4)] == [1, 2, 3, 4]
+
+
+def test_showing_the_identity_first_keeps_the_key_and_counts_no_boot(tmp_path: Path) -> None:
+    shown = make(tmp_path / "journal", begin_boot=False)
+    booted = make(tmp_path / "journal", random=lambda n: b"x" * n)
+    assert booted.kid == shown.kid
+    assert not booted.retired
+    assert booted.boot == 1
+
+
+def test_acknowledged_batches_are_not_sent_again_in_this_boot_and_few_after_it(tmp_path: Path) -> None:
+    journal = make(tmp_path / "journal")
+    for _ in range(60):
+        append(journal)
+    for _ in range(50):
+        entry = journal.next()
+        assert entry is not None
+        journal.acknowledge(entry, b"a" * 32)
+    left = journal.next()
+    assert left is not None
+    assert left.seq == 51
+    again = make(tmp_path / "journal")
+    entries = drain(again)
+    assert entries[-1].seq == 60
+    assert 51 - SEGMENT_OCTETS // 1000 <= entries[0].seq <= 51
+    assert again.anchor == b"a" * 32
+
+
+def test_a_torn_tail_is_cut_off_at_every_octet_and_the_chain_goes_on(tmp_path: Path) -> None:
+    journal = make(tmp_path / "journal")
+    for _ in range(3):
+        append(journal, body_octets=40)
+    ends = []
+    while (entry := journal.next()) is not None:
+        ends.append(entry.end)
+        journal.acknowledge(entry, None)
+    segment = tmp_path / "journal" / "00000001.seg"
+    (tmp_path / "journal" / "state").unlink()
+    whole = segment.read_bytes()
+    for length in range(ends[0], len(whole) + 1):
+        folder = tmp_path / str(length)
+        folder.mkdir()
+        (folder / "key").write_bytes((tmp_path / "journal" / "key").read_bytes())
+        (folder / "00000001.seg").write_bytes(whole[:length])
+        again = make(folder, begin_boot=False)
+        assert again.kid == journal.kid
+        assert again.head.seq == sum(end <= length for end in ends)
+        append(again, body_octets=40)
+        entries = drain(make(folder, begin_boot=False))
+        assert [entry.seq for entry in entries] == list(range(1, again.head.seq + 1))
+        check_chain(entries)
+
+
+def test_a_key_whose_segments_are_gone_is_retired(tmp_path: Path) -> None:
+    journal = make(tmp_path / "journal")
+    append(journal)
+    (tmp_path / "journal" / "00000001.seg").unlink()
+    again = make(tmp_path / "journal", random=lambda n: b"x" * n)
+    assert again.retired
+    assert again.kid != journal.kid
+    assert again.head == chain.START
+
+
+def test_a_hole_before_the_tail_is_damage_and_retires_the_key(tmp_path: Path) -> None:
+    journal = make(tmp_path / "journal")
+    for _ in range(3):
+        append(journal)
+    entry = journal.next()
+    assert entry is not None
+    segment = tmp_path / "journal" / "00000001.seg"
+    octets = bytearray(segment.read_bytes())
+    octets[entry.end + 40] ^= 1  # in the second batch: the third is whole
+    segment.write_bytes(octets)
+    again = make(tmp_path / "journal", random=lambda n: b"x" * n)
+    assert again.retired
+    assert again.kid != journal.kid
+
+
+def test_a_head_older_than_what_was_acknowledged_retires_the_key(tmp_path: Path) -> None:
+    journal = make(tmp_path / "journal")
+    append(journal)
+    before = (tmp_path / "journal" / "00000001.seg").read_bytes()
+    append(journal)
+    drain(journal)
+    journal.accept_command(1)
+    (tmp_path / "journal" / "00000001.seg").write_bytes(before)
+    again = make(tmp_path / "journal", random=lambda n: b"x" * n)
+    assert again.retired
+    assert again.command_counter == 1
+
+
+def test_a_retired_key_s_batches_are_still_sent(tmp_path: Path) -> None:
+    journal = make(tmp_path / "journal")
+    old = [append(journal) for _ in range(3)]
+    (tmp_path / "journal" / "key").unlink()
+    again = make(tmp_path / "journal", random=lambda n: b"x" * n)
+    new = [append(again) for _ in range(2)]
+    entries = drain(again)
+    assert [entry.cose for entry in entries] == old + new
+    assert {entry.kid for entry in entries} == {journal.kid, again.kid}
+
+
+def test_when_full_quiet_bodies_go_first_then_all_bodies_and_never_a_header(tmp_path: Path) -> None:
+    journal = make(tmp_path / "journal", RESERVE_OCTETS + 4 * SEGMENT_OCTETS)
+    written = []
+    trimmed: list[int] = []
+    for i in range(100):
+        written.append(append(journal, quiet=i % 4 != 0))
+        for first, last, count in journal.take_trims():
+            trimmed.append(count)
+            assert first <= last
+    entries = drain(journal)
+    assert [entry.cose for entry in entries] == written
+    assert sum(trimmed) == sum(entry.body is None for entry in entries) > 0
+    kept = {entry.seq for entry in entries if entry.body is not None}
+    oldest_quiet = min(seq for seq in kept if (seq - 1) % 4 != 0)
+    assert all(seq in kept or (seq - 1) % 4 != 0 or seq < oldest_quiet for seq in range(1, 101))
+
+
+def test_without_room_for_another_header_nothing_is_written_and_acknowledging_helps(tmp_path: Path) -> None:
+    journal = make(tmp_path / "journal", RESERVE_OCTETS + 3 * SEGMENT_OCTETS)
+    with pytest.raises(JournalFull):
+        fill(journal)
+    used = sum(path.stat().st_size for path in (tmp_path / "journal").iterdir())
+    assert used <= 3 * SEGMENT_OCTETS + BLOCK_OCTETS
+    head = journal.head
+    entries = drain(journal)
+    assert entries[-1].seq == head.seq
+    check_chain(entries)
+    append(journal)
+    assert journal.head.seq == head.seq + 1
+
+
+def test_acknowledged_batches_can_be_sent_again_while_they_are_there(tmp_path: Path) -> None:
+    journal = make(tmp_path / "journal")
+    written = [append(journal) for _ in range(40)]
+    drain(journal)
+    assert journal.resend(17)
+    assert [entry.cose for entry in drain(journal)] == written[16:]
+    assert not journal.resend(41)
+    assert journal.next() is None
+
+
+def test_the_batch_that_a_failing_flash_wrote_whole_is_taken_and_not_signed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = make(tmp_path / "journal")
+    append(journal)
+    real = open
+
+    class FailsToFlush:
+        def __init__(self, path: str, mode: str) -> None:
+            self._file = real(path, mode)
+
+        def __enter__(self) -> FailsToFlush:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            self._file.close()
+
+        def write(self, octets: bytes) -> None:
+            self._file.write(octets)
+
+        def flush(self) -> None:
+            raise OSError(5)
+
+    monkeypatch.setattr(
+        journal_module, "open", lambda path, mode: (FailsToFlush if mode == "ab" else real)(path, mode), raising=False
+    )
+    append(journal)
+    monkeypatch.undo()
+    assert journal.head.seq == 2
+    append(journal)
+    entries = drain(make(tmp_path / "journal"))
+    assert [entry.seq for entry in entries] == [1, 2, 3]
+    check_chain(entries)
+
+
+# --- the power, cut at every operation of the flash ---
+
+PICO = load_profile("pico-w")
+FLASH_OCTETS = 72 * 4096
+LITTLE_FREE = RESERVE_OCTETS + 3 * SEGMENT_OCTETS
+
+
+def script(journal: Journal, mark: Callable[[object], None]) -> None:
+    """Two segments' worth of batches, published as soon as durable, acknowledged late, with a command in between."""
+    mark(("key", journal.kid))
+    for i in range(48):
+        octets = append(journal, quiet=i % 3 != 0)
+        mark(("durable", journal.kid, journal.head.seq, octets))
+        if i == 20:
+            journal.accept_command(7)
+            mark(("command", 7))
+        if i % 2:
+            entry = journal.next()
+            assert entry is not None
+            mark(("acknowledged", entry.seq))
+            journal.acknowledge(entry, None)
+
+
+def use_flash(monkeypatch: pytest.MonkeyPatch, octets: bytes) -> BlockDevice:
+    device = BlockDevice(FLASH_OCTETS)
+    device.buffer[:] = octets
+    little = LittleOs(Flash(device, PICO))
+    monkeypatch.setattr(journal_module, "os", little)
+    monkeypatch.setattr(journal_module, "open", little.open, raising=False)
+    return device
+
+
+def test_a_power_cut_at_every_flash_operation_loses_nothing_durable(monkeypatch: pytest.MonkeyPatch) -> None:
+    device = use_flash(monkeypatch, b"\xff" * FLASH_OCTETS)
+    log = FlashLog(device)
+    random = randoms()
+    script(make("/journal", LITTLE_FREE, random=random), log.mark)
+    script(make("/journal", LITTLE_FREE, random=random), log.mark)
+    log.stop()
+    images = 0
+    for image in log.images((0, 60)):
+        use_flash(monkeypatch, image.octets)
+        check_recovery(make("/journal", LITTLE_FREE, random=lambda n: b"new" + bytes(n - 3)), image.marks)
+        images += 1
+    assert images > 800
+
+
+def check_recovery(journal: Journal, marks: tuple) -> None:
+    keys = [mark[1] for mark in marks if mark[0] == "key"]
+    if keys:
+        assert journal.kid == keys[-1]
+        assert not journal.retired
+    durable = [mark for mark in marks if mark[0] == "durable"]
+    commands = [mark[1] for mark in marks if mark[0] == "command"]
+    acknowledged = max((mark[1] for mark in marks if mark[0] == "acknowledged"), default=0)
+    if durable:
+        assert journal.head.seq in (durable[-1][2], durable[-1][2] + 1)
+    if commands:
+        assert journal.command_counter == commands[-1]
+    append(journal)
+    entries = drain(journal)
+    check_chain(entries)
+    found = {entry.seq: entry.cose for entry in entries}
+    for _, _, seq, octets in durable:
+        if seq > acknowledged:
+            assert found[seq] == octets
