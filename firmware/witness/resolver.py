@@ -49,8 +49,9 @@ class Resolver:
     servers: dotted addresses, asked in their order; assign a new list when the plan or the gateway changes.
     """
 
-    def __init__(self, control, clock, urandom, servers: list[str]):
+    def __init__(self, control, clock, urandom, servers: list[str], port: int = PORT):
         self.servers = servers
+        self._port = port
         self.failures = 0
         self._control = control
         self._clock = clock
@@ -121,14 +122,14 @@ class Resolver:
             return codes.FATE_ANSWERED, None
 
         # A void sample (the loop stalled) measures nothing, but what the server said is as good.
-        await self._control.ask(query, self._control.endpoint(server, PORT), judge, TIMEOUT_US)
+        await self._control.ask(query, self._control.endpoint(server, self._port), judge, TIMEOUT_US)
         return replies[0] if replies else None
 
     def _order(self, records):
         """Return Services by priority, within one priority drawn by weight (RFC 2782)."""
         ordered = []
         for priority in sorted({record[1] for record in records}):
-            left = [record for record in records if record[1] == priority]
+            left = sorted([record for record in records if record[1] == priority], key=lambda record: record[2])
             while left:
                 draw = struct.unpack(">I", self._urandom(4))[0] % (sum([record[2] for record in left]) + 1)
                 for record in left:

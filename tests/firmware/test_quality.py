@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from machines import MACHINES, call
+
 from witness import emodel, quality
 
 VECTORS = Path(__file__).parents[1] / "vectors"
@@ -48,7 +49,8 @@ def test_jitter_is_that_of_rfc3550_packet_by_packet(machine):
     jobs = []
     for v in JITTER:
         per_ms = v["clock_hz"] // 1000
-        jobs.append(("machine_side", "jitter", ([round(a["arrival_ms"] * per_ms) - a["rtp_ts"] for a in v["arrivals"]],)))
+        transits = [round(a["arrival_ms"] * per_ms) - a["rtp_ts"] for a in v["arrivals"]]
+        jobs.append(("machine_side", "jitter", (transits,)))
     for v, got in zip(JITTER, call(machine, jobs), strict=True):
         assert got == v["jitter_int_rtp_units"], v["id"]
 
@@ -147,7 +149,7 @@ def test_call_quality_is_the_formula_of_what_was_measured(network_us, codec, bad
 
 
 def slow_bursts(pattern: bytes, gmin: int) -> list[tuple[int, int]]:
-    """RFC 3611 4.7.2 read aloud: the longest runs from loss to loss without gmin received in a row, with two or more."""
+    """RFC 3611 4.7.2 read aloud: the longest runs from loss to loss without gmin received in a row, two or more."""
     found = []
     bad = [i for i, lost in enumerate(pattern) if lost]
     while bad:

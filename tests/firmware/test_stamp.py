@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from machines import MACHINES, call
+
 from witness.probes import stamp_packet
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors/stamp/packets.json").read_text())
@@ -108,7 +109,9 @@ def test_ntp_keeps_microseconds_across_an_era(at_us, step_us):
     assert abs(stamp_packet.us_between(earlier, later) - step_us) <= 1
 
 
-@pytest.mark.parametrize(("size", "base", "want"), [(172, 44, 128), (172, 112, 60), (48, 44, 4), (47, 44, 0), (0, 44, 0)])
+@pytest.mark.parametrize(
+    ("size", "base", "want"), [(172, 44, 128), (172, 112, 60), (48, 44, 4), (47, 44, 0), (0, 44, 0)]
+)
 def test_padding_fills_to_the_size_asked_and_never_lies_about_its_length(size, base, want):
     padding = stamp_packet.padded(size, base)
     assert len(padding) == want

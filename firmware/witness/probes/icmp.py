@@ -75,14 +75,12 @@ class Icmp(SingleShot):
             if message[1] != 0 or message[8:] != request[8:] or checksum(message):
                 self.count(target, record.MALFORMED)
                 return ()
-            return codes.FATE_ANSWERED, None
-
-        sample = await self._icmp.ask(request, self._icmp.endpoint(address), judge, target.timeout_ms * 1000)
-        if sample.rtt_us is not None:
             if len(self._answered) >= REMEMBERED:
                 self._answered.pop(0)
             self._answered.append((request, target))
-        return sample
+            return codes.FATE_ANSWERED, None
+
+        return await self._icmp.ask(request, self._icmp.endpoint(address), judge, target.timeout_ms * 1000)
 
     def _stray(self, message):
         """Count a second reply to an answered request as its duplicate."""
