@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import ctypes
 import getpass
 import hashlib
 import logging
@@ -17,6 +18,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +33,7 @@ MAX_INFLIGHT = 1000  # unacknowledged at the collector: what a commit can gather
 MAX_QUEUED = 1_000_000  # for a collector that is away; 0 ("no limit") is mishandled by several mosquitto versions
 _PBKDF2_ROUNDS = 101  # mosquitto's own default; the passwords are random, 24 letters
 _SECRETS_POLL_S = 1.0
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def find_engine(wanted: str | None = None) -> str:
@@ -137,7 +140,14 @@ def _run_mosquitto(fleet: Fleet, stop: threading.Event, ready: Callable[[], None
     if path is None:
         raise CannotDo("no mosquitto on this machine", "PATH", "--engine amqtt")
     settings = write_mosquitto_config(fleet)
-    process = subprocess.Popen([path, "-c", str(settings)], stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [path, "-c", str(settings)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+    )
     said: list[str] = []
     reader = threading.Thread(target=lambda: said.extend(process.stderr or ()), daemon=True)
     reader.start()
@@ -160,6 +170,11 @@ def _run_mosquitto(fleet: Fleet, stop: threading.Event, ready: Callable[[], None
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(10)
         process.kill()
+
+
+def _end_with_parent() -> None:
+    """In the child: be terminated when the parent dies, however it does, lest an orphan hold the port."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _wait_until_listening(fleet: Fleet, process: subprocess.Popen[str], said: list[str]) -> None:
