@@ -236,7 +236,8 @@ class Account:
     """The seconds of one site (or all: site "*") under one availability commitment in one month of the contract.
 
     up_s + claimed_s + sum(excluded_s) + sum(not_claimable_s) + unknown_s = total_s. excluded_s: (clause, seconds);
-    not_claimable_s: (side, or the contract's rule, seconds). claimed_max_s is what the wider bounds would give.
+    not_claimable_s: (side, or the contract's rule, seconds). claimed_max_s is what the wider bounds would give;
+    downtime_s is claimed_s rounded as the contract says, and what availability and credit are reckoned from.
     """
 
     site: str
@@ -250,6 +251,7 @@ class Account:
     up_s: int
     claimed_s: int
     claimed_max_s: int
+    downtime_s: int
     excluded_s: tuple[tuple[str, int], ...]
     not_claimable_s: tuple[tuple[str, int], ...]
     unknown_s: int
@@ -257,6 +259,14 @@ class Account:
     target_ppm: int
     met: bool
     credit_percent_milli: int  # thousandths of a percent of the contract's base
+
+    @property
+    def standing(self) -> str:
+        """Return breach, possible (only the wider bounds would make it one; not claimed) or met."""
+        if not self.met:
+            return "breach"
+        possible = self.claimed_max_s * 1_000_000 > (1_000_000 - self.target_ppm) * self.total_s
+        return "possible" if possible else "met"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,261 @@
+"""Whose side was it: what one site suspects, held against the other sites of the same provider.
+
+The provider is named only where all of this holds for the very same seconds:
+  1. two independent methods fell silent together, signalling among them, or signalling answered that it fails (5xx);
+  2. the site's own controls were clean: gateway, ISP's first hop, two anchors in different networks, and the own
+     reflector or a second provider with the call's kind of packets;
+  3. a healthy witness behind another ISP saw the same, beginning or ending together with it - or signalling answered
+     5xx and the provider's own post speaks of that time;
+  4. no other site reached the same edge meanwhile.
+Otherwise it is `undetermined`, with the candidates. Witnesses under one administration are one vantage for whatever it
+could block: without evidence from outside the verdict says so and is not claimable unless the operator chooses.
+A provider's post confirms; it never opens or times a verdict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from linewitness.model import Bounds, Citation, Exclusion, Fate, OutagePost, Reason, Segment, Side, Verdict
+from linewitness.settle.intervals import Interval, intersect, overlaps, subtract, union
+from linewitness.settle.local import Control, Cut, Diagnosis, Suspicion, cite
+
+TOGETHER_US = 1_000_000  # ends of one cause at two sites lie within their bounds, give or take this
+
+NOT_EXCLUDED = "block at the customer's side not excluded: all witnesses are under one administration"
+CLOCK_DISPUTED = "the witness's clock and the host's contradict each other"
+
+CONFIDENCE = {"link": 99, "lan": 97, "router_beside_lan": 98, "router": 95, "access": 95, "beyond": 90, "unsure": 50}
+
+
+@dataclass(frozen=True, slots=True)
+class SiteInfo:
+    """What the host was told of a site."""
+
+    site: str
+    isp: str
+    provider: str
+    carrier: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A stretch of a suspicion with one answer to: who else saw it?"""
+
+    start: Bounds
+    end: Bounds
+    agreeing: tuple[Suspicion, ...]
+
+    @property
+    def core(self) -> Interval:
+        return (self.start.latest_us, max(self.start.latest_us, self.end.earliest_us))
+
+
+def verdicts(
+    diagnoses: Sequence[Diagnosis],
+    infos: Mapping[str, SiteInfo],
+    posts: Sequence[OutagePost],
+    claim_unconfirmed: bool,
+) -> list[Verdict]:
+    """Return the verdicts of all sites, in the order of site and time. infos has every site of diagnoses."""
+    result = [cut_verdict(d.record.site, cut) for d in diagnoses for cut in d.cuts]
+    suspicions = [s for d in diagnoses for s in d.suspicions]
+    for diagnosis in diagnoses:
+        for suspicion in diagnosis.suspicions:
+            for part in _parts(suspicion, suspicions, infos):
+                result.append(_judge(diagnosis, suspicion, part, diagnoses, infos, posts, claim_unconfirmed))
+    return sorted(result, key=lambda v: (v.site, v.start, v.end, v.side))
+
+
+def cut_verdict(site: str, cut: Cut) -> Verdict:
+    """Return the verdict on a cut of the site's trunk. It is never the provider's, and never claimable."""
+    name = {Segment.LAN: "lan", Segment.ROUTER: "router", Segment.ACCESS: "access"}[cut.segment]
+    if "link was down" in cut.why:
+        name = "link"
+    elif cut.segment is Segment.ROUTER and "another host" in cut.why:
+        name = "router_beside_lan"
+    elif cut.segment is Segment.ACCESS and "first hop" not in cut.why:
+        name = "beyond"
+    side = Side.ISP if cut.segment is Segment.ACCESS else Side.CUSTOMER
+    caveats: tuple[str, ...] = ()
+    if cut.segment is Segment.ACCESS:
+        caveats = ("the router's own port and cable towards the ISP are not told apart from the ISP's line",)
+    if cut.unsure:
+        side, name = Side.UNDETERMINED, "unsure"
+    beyond = "what lies beyond was not measured in that time"
+    excluded = tuple(
+        Exclusion(s, Reason(beyond if s is not Side.CUSTOMER else "the LAN and the router replied", cut.alive))
+        for s in (Side.CUSTOMER, Side.ISP, Side.TRANSIT, Side.PROVIDER, Side.CARRIER)
+        if s is not side and s not in cut.unsure and not (s is Side.ISP and cut.segment is Segment.ACCESS)
+    )
+    return Verdict(
+        site, None if cut.unsure else cut.segment, side, cut.start, cut.end, CONFIDENCE[name],
+        (Reason(cut.why, cut.dead),), cut.unsure, excluded, caveats, False,
+    )  # fmt: skip
+
+
+# --- the provider ---------------------------------------------------------------------------------------------------
+
+
+def _parts(suspicion: Suspicion, others: Sequence[Suspicion], infos: Mapping[str, SiteInfo]) -> list[_Part]:
+    """Split a suspicion where those who agree begin or cease to."""
+    agreeing = tuple(o for o in others if _agrees(suspicion, o, infos))
+    whole = [_Part(suspicion.start, suspicion.end, agreeing)]
+    if not agreeing or not _nameable(suspicion):
+        return whole
+    seen = union(o.hull for o in agreeing)
+    edges = {o.start.earliest_us: o.start for o in agreeing} | {o.end.latest_us: o.end for o in agreeing}
+    edges |= {suspicion.core[0]: suspicion.start, suspicion.core[1]: suspicion.end}
+    parts = []
+    for inside, intervals in ((True, intersect([suspicion.core], seen)), (False, subtract([suspicion.core], seen))):
+        for start_us, end_us in intervals:
+            start, end = edges[start_us], edges[end_us]
+            here = tuple(o for o in agreeing if inside and overlaps(o.hull, (start_us, end_us)))
+            parts.append(_Part(start, max(start, end), here))
+    return sorted(parts, key=lambda p: (p.start, p.end)) or whole
+
+
+def _nameable(suspicion: Suspicion) -> bool:
+    return suspicion.kind in ("dark", "errors") and suspicion.clean
+
+
+def _agrees(a: Suspicion, b: Suspicion, infos: Mapping[str, SiteInfo]) -> bool:
+    mine, theirs = infos[a.site], infos[b.site]
+    return (
+        a.site != b.site
+        and mine.provider == theirs.provider
+        and mine.isp != theirs.isp
+        and _nameable(b)
+        and overlaps(a.hull, b.hull)
+        and (_meet(a.start, b.start) or _meet(a.end, b.end))
+    )
+
+
+def _meet(a: Bounds, b: Bounds) -> bool:
+    return a.earliest_us - TOGETHER_US <= b.latest_us and b.earliest_us - TOGETHER_US <= a.latest_us
+
+
+def _judge(
+    diagnosis: Diagnosis,
+    suspicion: Suspicion,
+    part: _Part,
+    diagnoses: Sequence[Diagnosis],
+    infos: Mapping[str, SiteInfo],
+    posts: Sequence[OutagePost],
+    claim_unconfirmed: bool,
+) -> Verdict:
+    provider = infos[suspicion.site].provider
+    hull = (part.start.earliest_us, part.end.latest_us)
+    admitted = [p for p in posts if p.provider == provider and admits(p, hull)]
+    reached = _reached_elsewhere(suspicion, part, diagnoses, infos)
+    against = _against(suspicion, part, reached, bool(admitted))
+    reasons = [Reason(_what(suspicion), suspicion.dead)]
+    for other in part.agreeing:
+        text = f"site {other.site}, behind another ISP, saw the same in the same seconds"
+        reasons.append(Reason(text, other.dead))
+    if suspicion.kind == "errors":
+        reasons.append(Reason(f"signalling answered with {', '.join(map(str, suspicion.codes))}", suspicion.dead))
+    reasons += [Reason(f"the provider's own post {p.incident} speaks of this time: {p.name}") for p in admitted]
+    clean = [c for c in suspicion.controls if c.clean]
+    caveats = _caveats(diagnosis, hull)
+    if against:
+        candidates = _candidates(suspicion)
+        spoken = [Reason(f"{c.name} clean in the same seconds", c.readings) for c in clean if c.side in candidates]
+        return Verdict(
+            suspicion.site, None, Side.UNDETERMINED, part.start, part.end, CONFIDENCE["unsure"],
+            tuple(reasons + against + spoken), candidates,
+            tuple(_exclusion(c) for c in clean if c.side not in candidates), caveats, False,
+        )  # fmt: skip
+    excluded = tuple(_exclusion(c) for c in clean)
+    confirmed = bool(admitted) or suspicion.kind == "errors"
+    if not confirmed:
+        caveats = (NOT_EXCLUDED, *caveats)
+    elsewhere = tuple(c for o in part.agreeing for c in o.dead)
+    if elsewhere:
+        text = "sites behind other ISPs, whose own controls were clean, failed in the same seconds"
+        excluded += (Exclusion(Side.ISP, Reason(text, elsewhere)),)
+    return Verdict(
+        suspicion.site, Segment.PROVIDER, Side.PROVIDER, part.start, part.end, 99 if confirmed else 98,
+        tuple(reasons), (), excluded, caveats,
+        (confirmed or claim_unconfirmed) and CLOCK_DISPUTED not in caveats and part.core[0] < part.core[1],
+    )  # fmt: skip
+
+
+def _what(suspicion: Suspicion) -> str:
+    methods = ", ".join(suspicion.methods)
+    if suspicion.kind == "errors":
+        return "the provider's signalling answered, but only with server errors"
+    if suspicion.kind == "one_method":
+        return f"only one kind of probe to the provider failed ({methods}); other kinds were answered or not measured"
+    return f"the provider replied to nothing: {methods}"
+
+
+def _against(suspicion: Suspicion, part: _Part, reached: list[Citation], admitted: bool) -> list[Reason]:
+    """Return why the provider must not be named; empty: it may."""
+    result = []
+    if suspicion.kind == "one_method":
+        result.append(Reason("one kind of probe alone convicts nobody: a filter or a limiter would look the same"))
+    for control in suspicion.controls:
+        if control.clean is None:
+            result.append(Reason(f"control not measured in these seconds: {control.name}", control.readings))
+        elif not control.clean:
+            result.append(Reason(f"control failed as well: {control.name}", control.readings))
+    if not part.agreeing and not (suspicion.kind == "errors" and admitted):
+        result.append(Reason("no healthy witness behind another ISP saw the same in the same seconds"))
+    if reached:
+        result.append(Reason("another site reached the same edge in these seconds", tuple(reached)))
+    return result
+
+
+def _reached_elsewhere(
+    suspicion: Suspicion, part: _Part, diagnoses: Sequence[Diagnosis], infos: Mapping[str, SiteInfo]
+) -> list[Citation]:
+    """Return what other sites got from the same edge in the certain seconds of the part."""
+    failing = {suspicion.site} | {o.site for o in part.agreeing}
+    result: list[Citation] = []
+    for diagnosis in diagnoses:
+        site = diagnosis.record.site
+        if site in failing or infos[site].provider != infos[suspicion.site].provider:
+            continue
+        served = [
+            s for s in diagnosis.groups.provider
+            if s.host in suspicion.hosts and s.method in suspicion.methods and s.count(Fate.ANSWERED, *part.core)
+        ]  # fmt: skip
+        result += cite(diagnosis.record, served, *part.core)
+    return result
+
+
+def _exclusion(control: Control) -> Exclusion:
+    return Exclusion(control.side, Reason(f"{control.name} clean in the same seconds", control.readings))
+
+
+def _candidates(suspicion: Suspicion) -> tuple[Side, ...]:
+    """Return the sides that the readings leave open: all on the way, unless a control says that it was not clean."""
+    failed = {c.side for c in suspicion.controls if c.clean is False}
+    if failed:
+        order = (Side.CUSTOMER, Side.ISP, Side.TRANSIT, Side.PROVIDER)
+        nearest = min(order.index(side) for side in failed)
+        return order[nearest:]
+    return (Side.CUSTOMER, Side.ISP, Side.TRANSIT, Side.PROVIDER)
+
+
+def _caveats(diagnosis: Diagnosis, hull: Interval) -> tuple[str, ...]:
+    result = []
+    if any(overlaps(hull, i) for intervals in diagnosis.record.disputed.values() for i in intervals):
+        result.append(CLOCK_DISPUTED)
+    provider = [s for s in diagnosis.silent if s in diagnosis.groups.provider]
+    if provider:
+        result.append(f"never answered, so no evidence: {', '.join(sorted({s.target for s in provider}))}")
+    return tuple(result)
+
+
+def admits(post: OutagePost, hull: Interval) -> bool:
+    """Return whether a post is the provider's own word for a failure in [start_us, end_us)."""
+    if post.maintenance or post.impact in ("none", "maintenance"):
+        return False
+    starts = [t for t in (post.started_at_us, post.created_at_us, post.posted_at_us) if t is not None]
+    if not starts:
+        return False
+    end_us = post.resolved_at_us if post.resolved_at_us is not None else post.fetched_at_us
+    return overlaps((min(starts), max(end_us, min(starts) + 1)), hull)

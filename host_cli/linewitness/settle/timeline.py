@@ -1,0 +1,288 @@
+"""From stored batches to what each site's targets showed in UTC: the feeder of settling for real witnesses.
+
+A batch is read under the plan whose hash it names. What it covers, [start_us, end_us) of its boot, is measured; what
+no batch covers, or one whose body was trimmed, whose plan is not known or whose boot has no time, is unmeasured.
+The order in which batches came does not matter: they are put in the order of boot and sequence number.
+
+Roles of targets, as settling reads a plan:
+  - subject, any segment: evidence about that segment. Subjects of `transit` are anchors: each host another network;
+  - control with method `stamp`: our own reflector; control in segment `provider`: the second provider;
+  - any other control is a witness's control and counts as an anchor when it is beyond the access line.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from linewitness.model import Bounds, Coverage, Fate, Finding, QualityWindow, Segment
+from linewitness.settle.intervals import Interval, length, subtract, union
+from linewitness.settle.placement import BootClock, boot_clock
+from linewitness.settle.series import Row, Series
+from linewitness_wire import codes, plan, record
+from linewitness_wire.record import Body, Header
+
+FATES = {
+    codes.FATE_LOST: Fate.LOST,
+    codes.FATE_ANSWERED: Fate.ANSWERED,
+    codes.FATE_WRONG: Fate.WRONG,
+    codes.FATE_VOID: Fate.VOID,
+}
+SEAM_US = 1_500_000  # batches closer than this leave no hole between them
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A verified batch. body is None where it was trimmed; received_us is the host's own time, UTC us."""
+
+    site: str
+    witness: str
+    header: Header
+    body: Body | None
+    received_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class LinkChange:
+    """The witness's link went down (up is False) or up at an instant."""
+
+    witness: str
+    seq: int
+    at: Bounds
+    up: bool
+
+
+@dataclass(slots=True)
+class SiteRecord:
+    """All that the witnesses of one site showed in the period, in UTC. measured is by witness."""
+
+    site: str
+    series: list[Series] = field(default_factory=list)
+    windows: list[QualityWindow] = field(default_factory=list)
+    links: list[LinkChange] = field(default_factory=list)
+    measured: dict[str, list[Interval]] = field(default_factory=dict)
+    disputed: dict[str, list[Interval]] = field(default_factory=dict)  # the witness's clock is contradicted there
+    coverage: list[Coverage] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    fail_rounds: int = 3
+    clear_rounds: int = 3
+
+    def measured_by_any(self) -> list[Interval]:
+        return union(i for intervals in self.measured.values() for i in intervals)
+
+
+def read_site(
+    site: str, batches: Iterable[Batch], plans: Mapping[bytes, plan.Plan], start_us: int, end_us: int
+) -> SiteRecord:
+    """Return the record of a site for [start_us, end_us). plans: SHA-256 -> Plan."""
+    result = SiteRecord(site)
+    by_witness: dict[str, list[Batch]] = defaultdict(list)
+    for batch in batches:
+        by_witness[batch.witness].append(batch)
+    for witness in sorted(by_witness):
+        ordered = sorted(by_witness[witness], key=lambda b: (b.header.boot, b.header.seq))
+        _WitnessReader(result, witness, plans, start_us, end_us).read(ordered)
+    for series in result.series:
+        series.sort()
+    result.series.sort(key=lambda s: s.key)
+    result.windows.sort(key=lambda w: (w.start, w.witness, w.target, w.seq))
+    result.links.sort(key=lambda c: (c.at, c.witness, c.seq))
+    return result
+
+
+class _WitnessReader:
+    """Reads the batches of one witness into a SiteRecord."""
+
+    def __init__(
+        self, into: SiteRecord, witness: str, plans: Mapping[bytes, plan.Plan], start_us: int, end_us: int
+    ) -> None:
+        self.into = into
+        self.witness = witness
+        self.who = f"{into.site}/{witness}"
+        self.plans = plans
+        self.start_us = start_us
+        self.end_us = end_us
+        self.series: dict[tuple[str, str, str], Series] = {}
+        self.used_plans: list[str] = []
+        self.measured: list[Interval] = []
+        self.disputed: list[Interval] = []
+        self.in_period: list[int] = []
+        self.trimmed = 0
+        self.link_up: bool | None = None
+
+    def read(self, batches: list[Batch]) -> None:
+        boots: dict[int, list[Batch]] = defaultdict(list)
+        for batch in batches:
+            boots[batch.header.boot].append(batch)
+        for boot in sorted(boots):
+            clock, findings = boot_clock(self.who, [(b.header, b.received_us) for b in boots[boot]])
+            self.into.findings += findings
+            self.link_up = None
+            for batch in boots[boot]:
+                self._read_batch(batch, clock)
+        self._finish()
+
+    def _read_batch(self, batch: Batch, clock: BootClock) -> None:
+        header = batch.header
+        start, end = clock.place(header.start_us), clock.place(header.end_us)
+        if start is None or end is None:
+            return
+        if end.earliest_us < self.start_us or start.latest_us >= self.end_us:
+            return
+        self.in_period.append(header.seq)
+        known = self.plans.get(header.plan)
+        if header.plan.hex() not in self.used_plans:
+            self.used_plans.append(header.plan.hex())
+            if known is None:
+                text = f"no plan with the hash {header.plan.hex()[:16]}...: its batches can't be read"
+                self.into.findings.append(Finding("plan_unknown", self.who, end.latest_us, text))
+        if batch.body is None:
+            self.trimmed += 1
+            return
+        if known is None:
+            return
+        self.into.fail_rounds, self.into.clear_rounds = known.fail_rounds, known.clear_rounds
+        span = (_middle(start), _middle(end))
+        self.measured.append(span)
+        if clock.disputed:
+            self.disputed.append(span)
+        for reading in batch.body.readings:
+            self._read_reading(header, reading, known, clock)
+        for event in batch.body.events:
+            self._read_event(header, event, clock)
+
+    def _read_reading(self, header: Header, reading: dict, known: plan.Plan, clock: BootClock) -> None:
+        if reading[record.TARGET] >= len(known.targets):
+            text = f"seq {header.seq} names target {reading[record.TARGET]}, its plan has {len(known.targets)}"
+            self.into.findings.append(Finding("target_unknown", self.who, None, text))
+            return
+        target = known.targets[reading[record.TARGET]]
+        start_us = header.start_us + reading[record.START_US]
+        start, end = clock.place(start_us), clock.place(start_us + reading[record.SPAN_US])
+        if start is None or end is None:
+            return
+        if target.method == codes.METHOD_LINK:
+            return  # the events say when; the reading only for how long
+        if not reading.get(record.SENT):
+            return
+        series = self._series_of(target)
+        rtt = reading.get(record.RTT_US)
+        seen = reading.get(record.CODES)
+        row = Row(
+            header.seq, header.boot, start.width_us // 2 + 1, record.SAMPLE_UNIT_US, rtt[3] if rtt else None,
+            seen[-1][0] if seen else None,
+        )  # fmt: skip
+        if target.method == codes.METHOD_STAMP:
+            self.into.windows.append(_window(self.into.site, self.witness, header.seq, target, reading, start, end))
+            _add_window(series, row, target, reading, _middle(start))
+        elif record.SAMPLES in reading:
+            series.rows.append(row)
+            for fate, at_us in record.samples(reading[record.SAMPLES]):
+                series.add(FATES[fate], _middle(start) + at_us, len(series.rows) - 1)
+        else:
+            _add_counted(series, row, target, reading, _middle(start))
+
+    def _series_of(self, target: plan.Target) -> Series:
+        method = codes.METHOD_NAMES[target.method]
+        key = (target.name, method, target.host)
+        if key not in self.series:
+            self.series[key] = Series(
+                self.into.site, self.witness, target.name, Segment(codes.SEGMENT_NAMES[target.segment]), method,
+                target.role == codes.ROLE_CONTROL, target.host, target.period_ms * 1000, target.timeout_ms * 1000,
+            )  # fmt: skip
+        return self.series[key]
+
+    def _read_event(self, header: Header, event: list, clock: BootClock) -> None:
+        at = clock.place(header.start_us + event[1])
+        if at is None:
+            return
+        if event[0] in (codes.EVENT_LINK_DOWN, codes.EVENT_LINK_UP):
+            up = event[0] == codes.EVENT_LINK_UP
+            if up != self.link_up:
+                self.into.links.append(LinkChange(self.witness, header.seq, at, up))
+            self.link_up = up
+        elif event[0] == codes.EVENT_CLOCK_STEP:
+            text = f"seq {header.seq}: the witness says that its time servers moved by {event[2] / 1e6:.3f} s"
+            self.into.findings.append(Finding("clock_step_reported", self.who, at.latest_us, text))
+        elif event[0] == codes.EVENT_TRIMMED:
+            text = f"seq {header.seq}: the journal was full, the bodies of {event[4]} batches ({event[2]}-{event[3]})"
+            self.into.findings.append(Finding("trimmed", self.who, at.latest_us, text + " were dropped"))
+
+    def _finish(self) -> None:
+        measured = _joined(self.measured)
+        measured = [(max(a, self.start_us), min(b, self.end_us)) for a, b in measured]
+        measured = union(measured)
+        self.into.series += self.series.values()
+        self.into.measured[self.witness] = measured
+        self.into.disputed[self.witness] = union(self.disputed)
+        unmeasured = subtract([(self.start_us, self.end_us)], measured)
+        seqs = sorted(self.in_period)
+        gaps = tuple((a + 1, b - 1) for a, b in pairwise(seqs) if b > a + 1)
+        self.into.coverage.append(Coverage(
+            self.into.site, self.witness, seqs[0] if seqs else None, seqs[-1] if seqs else None, len(seqs),
+            self.trimmed, length(measured) // 1_000_000, length(unmeasured) // 1_000_000, gaps, tuple(self.used_plans),
+        ))  # fmt: skip
+
+
+def _middle(at: Bounds) -> int:
+    return (at.earliest_us + at.latest_us) // 2
+
+
+def _joined(spans: list[Interval]) -> list[Interval]:
+    """Return the union, seams of one batch to the next closed."""
+    result: list[Interval] = []
+    for start, end in union(spans):
+        if result and start - result[-1][1] <= SEAM_US:
+            result[-1] = (result[-1][0], end)
+        else:
+            result.append((start, end))
+    return result
+
+
+def _add_counted(series: Series, row: Row, target: plan.Target, reading: dict, start_us: int) -> None:
+    """Add a reading that has counts only. Where all shared one fate it is that of each, somewhere in a period's
+    width; where fates are mixed nobody knows which was when, and the reading says nothing here."""
+    sent = reading[record.SENT]
+    fate = _one_fate(reading)
+    series.rows.append(row._replace(slack_us=row.slack_us + min(target.period_ms * 1000, reading[record.SPAN_US])))
+    step = reading[record.SPAN_US] // sent
+    for i in range(sent):
+        series.add(fate, start_us + i * step + step // 2, len(series.rows) - 1)
+
+
+def _add_window(series: Series, row: Row, target: plan.Target, reading: dict, start_us: int) -> None:
+    """Add a call-quality window's first and last packet, where all of its packets shared one fate."""
+    sent = reading[record.SENT]
+    interval_us = target.options.get(plan.OPTION_INTERVAL_MS, 20) * 1000
+    last_us = start_us + min((sent - 1) * interval_us, reading[record.SPAN_US])
+    fate = _one_fate(reading)
+    series.rows.append(row)
+    series.add(fate, start_us, len(series.rows) - 1)
+    series.add(fate, last_us, len(series.rows) - 1)
+
+
+def _one_fate(reading: dict) -> Fate:
+    sent, answered = reading[record.SENT], reading[record.ANSWERED]
+    if answered == sent:
+        return Fate.ANSWERED
+    if answered == 0 and not reading.get(record.SELF_DELAYED):
+        return Fate.LOST
+    return Fate.VOID
+
+
+def _window(
+    site: str, witness: str, seq: int, target: plan.Target, reading: dict, start: Bounds, end: Bounds
+) -> QualityWindow:
+    get = reading.get
+    rtt, pdv, lost = get(record.RTT_US), get(record.PDV_US), get(record.LOST_BY_DIRECTION)
+    return QualityWindow(
+        site, witness, seq, target.name, Segment(codes.SEGMENT_NAMES[target.segment]),
+        target.role == codes.ROLE_CONTROL, start, end, reading[record.SENT], reading[record.ANSWERED],
+        get(record.LATE, 0), get(record.DUPLICATE, 0), get(record.REORDERED, 0), get(record.SELF_DELAYED, 0),
+        get(record.STALL_US), (rtt[0], rtt[1], rtt[2], rtt[3]) if rtt else None, get(record.JITTER_US),
+        (pdv[0], pdv[1]) if pdv else None, lost[0] if lost else None, lost[1] if lost else None,
+        get(record.BURST_R_MILLI), get(record.R_CENTI), get(record.MOS_MILLI),
+        codes.CODEC_NAMES[target.options.get(plan.OPTION_CODEC, 0)], target.options.get(plan.OPTION_BUFFER_MS),
+    )  # fmt: skip
