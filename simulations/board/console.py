@@ -232,6 +232,8 @@ class Console:
         assert self._client is not None
         try:
             octets = self._client.recv(65536)
+            # pyserial leaves Nagle's algorithm on: without this each of mpremote's small writes waits 40 ms.
+            self._client.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
         except BlockingIOError:
             return
         except OSError:

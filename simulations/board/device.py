@@ -234,7 +234,8 @@ class Device:
         self._answer_poll()
 
     def banner(self) -> bytes:
-        return f'MicroPython on the virtual board; {self.profile.machine}\r\nType "help()" for more information.'.encode()
+        first = f"MicroPython on the virtual board; {self.profile.machine}"
+        return f'{first}\r\nType "help()" for more information.'.encode()
 
     # What calls.py asks.
 

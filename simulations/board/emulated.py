@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import struct
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 from simulations.board.emulated_tcp import EmulatedTcp
@@ -118,7 +119,7 @@ class EmulatedUdp(DatagramPort):
             source = (self._network.topology.address, 0)
             answers = self._network.python_peer(peer).datagram(data, source, scheduler.now_us())
             for delay_us, answer in answers:
-                scheduler.call_later(delay_us, lambda answer=answer: self._answer(node, answer, address))
+                scheduler.call_later(delay_us, partial(self._answer, node, answer, address))
             return
         if address not in self._towards:
             self._towards[address] = KernelDatagrams(
@@ -180,7 +181,7 @@ def parse_peer(text: str) -> Address:
 def checksum(octets: bytes | bytearray) -> int:
     """The Internet checksum (RFC 1071); 0 over a message that holds its own."""
     padded = bytes(octets) + b"\0" * (len(octets) % 2)
-    total = sum(struct.unpack(f">{len(padded) // 2}H", padded))
+    total: int = sum(struct.unpack(f">{len(padded) // 2}H", padded))
     while total > 0xFFFF:
         total = (total & 0xFFFF) + (total >> 16)
     return ~total & 0xFFFF

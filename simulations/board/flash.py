@@ -23,7 +23,8 @@ ERASED = 0xFF
 ERR_IO = -5
 
 
-_WRITE = lfs.LFSFileFlag.wronly | lfs.LFSFileFlag.creat
+_FLAGS = lfs.LFSFileFlag.__members__
+_WRITE = _FLAGS["wronly"] | _FLAGS["creat"]
 _DIRECTORY = 0x4000
 _REGULAR = 0x8000
 
@@ -149,10 +150,10 @@ class Flash:
 
     def open(self, path: str, mode: str) -> int:
         """A handle; `mode` as open() takes it."""
-        flags = {"r": lfs.LFSFileFlag.rdonly, "w": _WRITE | lfs.LFSFileFlag.trunc, "a": _WRITE | lfs.LFSFileFlag.append,
-                 "x": _WRITE | lfs.LFSFileFlag.excl}[mode[0]]
+        flags = {"r": _FLAGS["rdonly"], "w": _WRITE | _FLAGS["trunc"], "a": _WRITE | _FLAGS["append"],
+                 "x": _WRITE | _FLAGS["excl"]}[mode[0]]
         if "+" in mode:
-            flags |= lfs.LFSFileFlag.rdwr
+            flags |= _FLAGS["rdwr"]
         file = self._do(lfs.file_open, path, int(flags))
         handle, self._next_handle = self._next_handle, self._next_handle + 1
         self._files[handle] = file

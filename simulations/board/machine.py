@@ -44,11 +44,12 @@ class Machine:
     def __init__(self, vm: str, profile: Profile, *, virtual_clock: bool, heap_kb: int | None = None) -> None:
         request_read, request_write = os.pipe()
         reply_read, reply_write = os.pipe()
-        command = _command(vm, virtual_clock, heap_kb or profile.heap_kb, request_write, reply_read)
+        pipes = [str(request_write), str(reply_read)]
+        command = _command(vm, virtual_clock, heap_kb or profile.heap_kb) + pipes
         try:
             self._process = subprocess.Popen(
-                command, cwd=runtime_folder(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                pass_fds=(request_write, reply_read), start_new_session=True)
+                command, cwd=runtime_folder(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT, pass_fds=(request_write, reply_read), start_new_session=True)
         finally:
             os.close(request_write)
             os.close(reply_read)
@@ -107,17 +108,16 @@ class Machine:
         os.close(self._replies)
 
 
-def _command(vm: str, virtual_clock: bool, heap_kb: int, request_fd: int, reply_fd: int) -> list[str]:
-    pipes = [str(request_fd), str(reply_fd)]
+def _command(vm: str, virtual_clock: bool, heap_kb: int) -> list[str]:
     if vm == "wasm":
         clock = "virtual" if virtual_clock else "real"
         return [str(vms.node_binary()), str(BOARD_MJS), str(vms.wasm_module()), str(runtime_folder()), clock,
-                str(WASM_HEAP_BYTES), *pipes]
+                str(WASM_HEAP_BYTES)]
     if vm == "unix":
         if virtual_clock:
             raise vms.VmMissing("the unix machine has no virtual clock; try: the wasm machine")
         binary = vms.unix_binary()
         # The boards' words have 4 octets: a machine of 8-octet words needs twice the heap for the same objects.
         heap = (heap_kb + RUNTIME_HEAP_KB) * vms.pointer_octets(binary) // 4
-        return [str(binary), "-X", f"heapsize={heap}k", "-m", "board_unix", *pipes]
+        return [str(binary), "-X", f"heapsize={heap}k", "-m", "board_unix"]
     raise vms.VmMissing(f"unknown virtual machine {vm!r}; try: wasm or unix")

@@ -169,7 +169,8 @@ class SocketTable:
 
     def open(self, kind: int, protocol: int) -> int:
         """A new socket's number. Raises ENOMEM past the profile's limit."""
-        limits = {STREAM: self._profile.tcp_sockets, DATAGRAM: self._profile.udp_sockets, RAW: self._profile.raw_sockets}
+        profile = self._profile
+        limits = {STREAM: profile.tcp_sockets, DATAGRAM: profile.udp_sockets, RAW: profile.raw_sockets}
         if kind not in limits:
             raise OSError(errno.EINVAL, "EINVAL")
         if kind == RAW and (protocol != 1 or not self._profile.raw_icmp):

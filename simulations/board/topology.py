@@ -25,6 +25,8 @@ from typing import Any
 from simulations.lab.link import Link
 
 UP, DOWN = "up", "down"
+NETWORK_KEYS = {"mode", "address", "netmask", "gateway", "dns", "source", "seed", "links", "nodes", "names",
+                "listen_ports"}
 NODE_KEYS = {"address", "via", "icmp", "tcp", "udp", "tcp_peers"}
 
 
@@ -71,8 +73,7 @@ class Topology:
 
 def parse_topology(table: Mapping[str, Any]) -> Topology:
     """Build a topology. Raises TopologyError."""
-    known = {"mode", "address", "netmask", "gateway", "dns", "source", "seed", "links", "nodes", "names", "listen_ports"}
-    _refuse_unknown(table, known, "network")
+    _refuse_unknown(table, NETWORK_KEYS, "network")
     address = str(table.get("address", "192.168.1.50"))
     prefix = address.rsplit(".", 1)[0]
     links: dict[tuple[str, str], Link] = {}
@@ -81,7 +82,7 @@ def parse_topology(table: Mapping[str, Any]) -> Topology:
         for direction in (UP, DOWN):
             link = Link(f"{table.get('seed', 1)}/{name}/{direction}")  # type: ignore[arg-type]
             links[name, direction] = link.set(**both, **parameters.get(direction, {}))
-    nodes = {}
+    nodes: dict[str, Node] = {}
     for name, entry in table.get("nodes", {}).items():
         node = _parse_node(name, entry, {link for link, _ in links})
         if node.address in nodes:

@@ -101,7 +101,7 @@ def _start_file(path):
         return
     _program = "file"
     try:
-        execfile(path, _globals)
+        execfile(path, _globals)  # noqa: F821 (a builtin of MicroPython)
     except BaseException as error:
         _report(error)
 

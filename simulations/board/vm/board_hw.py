@@ -195,7 +195,7 @@ class Pin:
     def value(self, level=None):
         if level is None:
             return host.call("pin_read", self._name)
-        host.call("pin_write", self._name, int(bool(level)))
+        return host.call("pin_write", self._name, int(bool(level)))
 
     __call__ = value
 
@@ -231,12 +231,12 @@ class RTC:
             return year, month, day, weekday, hour, minute, second, host.call("wall_us") % 1000000
         year, month, day, _, hour, minute, second, subsecond = fields
         seconds = time.mktime((year, month, day, hour, minute, second, 0, 0))
-        host.call("set_wall_us", seconds * 1000000 + subsecond)
+        return host.call("set_wall_us", seconds * 1000000 + subsecond)
 
     def memory(self, octets=None):
         if octets is None:
             return bytes.fromhex(host.call("rtc_memory"))
-        host.call("set_rtc_memory", bytes(octets).hex())
+        return host.call("set_rtc_memory", bytes(octets).hex())
 
 
 def make_machine(profile):

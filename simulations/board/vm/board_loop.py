@@ -148,7 +148,7 @@ def _pause():
 class Stream:
     """asyncio's StreamReader and StreamWriter."""
 
-    def __init__(self, s, e={}):
+    def __init__(self, s, e=None):
         self.s = s
         self.e = e
         self.out_buf = b""
