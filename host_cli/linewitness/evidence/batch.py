@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
+from linewitness.evidence.signed import open_signed
 from linewitness_wire import cose, record
 from linewitness_wire.errors import WireError, WrongBody
-
-from linewitness.evidence.signed import open_signed
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,11 +18,10 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from linewitness_wire import cbor, cose
-from linewitness_wire.errors import OutOfRange
-
 from linewitness.evidence import merkle
 from linewitness.evidence.fields import UTC_MAX_US, decode_fields, encode_fields, items, number, octets_of, typed
+from linewitness_wire import cbor, cose
+from linewitness_wire.errors import OutOfRange
 
 HEAD = 0
 ITEM = 1

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from linewitness_wire import cose
-from linewitness_wire.errors import BadSignature
-
 from linewitness.evidence import ed25519
 from linewitness.evidence.fields import UTC_MAX_US, decode_fields, encode_fields, number, octets_of
 from linewitness.evidence.signed import AAD_ENROLMENT, Signer, open_signed
+from linewitness_wire import cose
+from linewitness_wire.errors import BadSignature
 
 VERSION = 1
 _FIELDS = 7

@@ -14,11 +14,10 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from linewitness_wire import cose
-from linewitness_wire.errors import OutOfRange, WireError
-
 from linewitness.evidence.fields import UTC_MAX_US, decode_fields, encode_fields, items, number, octets_of
 from linewitness.evidence.signed import AAD_DOSSIER, Signer
+from linewitness_wire import cose
+from linewitness_wire.errors import OutOfRange, WireError
 
 NAME = "manifest.cose"
 

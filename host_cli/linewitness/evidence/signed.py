@@ -13,10 +13,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from linewitness.evidence import ed25519
 from linewitness_wire import cose
 from linewitness_wire.errors import BadSignature, WrongKey
-
-from linewitness.evidence import ed25519
 
 AAD_ENROLMENT = b"linewitness/1/enrolment"
 AAD_PLAN = b"linewitness/1/plan"

@@ -1,4 +1,4 @@
-"""summary.json: what each witness covered, computed from the signed batches alone, so that a verifier computes it again.
+"""summary.json: what each witness covered, computed from the signed batches alone, so that all can compute it again.
 
 One object, keys sorted, indented by one space, ASCII, a line feed at the end:
 
@@ -24,11 +24,10 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from linewitness_wire import codes
-from linewitness_wire.record import Header
-
 from linewitness.evidence.batch import Batch
 from linewitness.evidence.enrolment import Enrolment
+from linewitness_wire import codes
+from linewitness_wire.record import Header
 
 NAME = "summary.json"
 

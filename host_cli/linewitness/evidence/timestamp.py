@@ -44,14 +44,16 @@ def read_stamp(octets: bytes) -> Stamp:
     response = _decode(octets)
     if response.status != 0:
         raise BadTimestamp(f"timestamp: status {response.status}, wanted 0 (granted)")
-    info = response.tst_info
-    since_1970 = info.gen_time - datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
-    return Stamp(
-        since_1970 // datetime.timedelta(microseconds=1),
-        _accuracy_us(response),
-        bytes(info.message_imprint.message),
-        any(_is_test(certificate) for certificate in response.signed_data.certificates),
-    )
+    try:
+        since_1970 = response.tst_info.gen_time - datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+        return Stamp(
+            since_1970 // datetime.timedelta(microseconds=1),
+            _accuracy_us(response),
+            bytes(response.tst_info.message_imprint.message),
+            any(_is_test(certificate) for certificate in response.signed_data.certificates),
+        )
+    except ValueError as e:
+        raise BadTimestamp(f"timestamp: {str(e)[:200]}") from e
 
 
 def check_stamp(octets: bytes, imprint: bytes, root_pem: bytes) -> Stamp:
