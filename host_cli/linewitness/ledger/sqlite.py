@@ -11,10 +11,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from linewitness_wire import chain
-from linewitness_wire.envelope import encode_batch
-from linewitness_wire.errors import Backwards, ChainError, Fork
-
 from linewitness.errors import CannotDo, UsageProblem
 from linewitness.ledger.records import (
     DUPLICATE,
@@ -30,6 +26,9 @@ from linewitness.ledger.records import (
     StoredBatch,
 )
 from linewitness.ledger.schema import connect, explained, transaction
+from linewitness_wire import chain
+from linewitness_wire.envelope import encode_batch
+from linewitness_wire.errors import Backwards, ChainError, Fork
 
 _NEIGHBOURS = (
     "SELECT seq, digest, previous, boot, start_us, end_us, body IS NULL FROM batch"
@@ -249,9 +248,12 @@ class Ledger:
         return None if row is None else Item(*row)
 
     def anchor(self) -> bytes | None:
-        """Return the SHA-256 of the newest timestamped checkpoint, which goes to the witnesses, or None."""
+        """Return the SHA-256 of the newest timestamp response, which goes to the witnesses, or None.
+
+        Of the response, not of the checkpoint: nobody can know it before the authority has signed.
+        """
         stamp = self.newest("timestamp")
-        return None if stamp is None else bytes.fromhex(stamp.name)
+        return None if stamp is None else stamp.sha256
 
     # --- findings ---------------------------------------------------------------------------------------------------
 
