@@ -79,10 +79,10 @@ def decode_reply(octets: bytes, query: bytes) -> Reply:
     return Reply(rcode, flags & 0x0200 != 0, _records(octets, 12 + len(question), answers, owner, kind))
 
 
-def _records(octets, at, n, owner, kind):
+def _records(octets: bytes, at: int, n: int, owner: str, kind: int) -> list[tuple]:
     """Return the data of the records of a kind that belong to owner, or to what its CNAMEs say."""
     found = []
-    aliases = {}
+    aliases: dict[str, str] = {}
     for _ in range(n):
         name, at = _read_name(octets, at)
         if at + 10 > len(octets):
@@ -104,7 +104,7 @@ def _records(octets, at, n, owner, kind):
     return [data for name, data in found if name == owner]
 
 
-def _data(octets, at, size, kind, ttl_s):
+def _data(octets: bytes, at: int, size: int, kind: int, ttl_s: int) -> tuple:
     if kind == TYPE_A:
         if size != 4:
             raise Malformed("an address of %d octets" % size)
@@ -115,9 +115,9 @@ def _data(octets, at, size, kind, ttl_s):
     return ttl_s, priority, weight, port, _read_name(octets, at + 6)[0]
 
 
-def _read_name(octets, at):
+def _read_name(octets: bytes, at: int) -> tuple[str, int]:
     """Return (name in lower case, index after it). Raises Malformed."""
-    labels = []
+    labels: list[str] = []
     end = None
     pointers = 0
     while True:
@@ -143,7 +143,7 @@ def _read_name(octets, at):
             at += 1 + size
 
 
-def _text(label):
+def _text(label: bytes) -> str:
     """Return a label as text; octets outside ASCII become their code, so that two names never read the same."""
     return "".join([chr(octet) if octet < 128 else "\\%03d" % octet for octet in label]).lower()
 

@@ -65,7 +65,9 @@ def mos_milli(rating: int) -> int:
     return max(1000, (1_000_000 + 35 * rating // 1000 + cubic + 500) // 1000)
 
 
-def call_quality(codec: int, network_us: int, buffer_us: int, interval_us: int, loss: object) -> tuple[int, int]:
+def call_quality(
+    codec: int, network_us: int, buffer_us: int, interval_us: int, loss: tuple[int, int, int]
+) -> tuple[int, int]:
     """Return (R x 100, MOS x 1000) of a call as measured.
 
     codec: codes.CODEC_*; network_us: one way; buffer_us: depth of the jitter buffer; interval_us: speech in a packet;
@@ -78,7 +80,7 @@ def call_quality(codec: int, network_us: int, buffer_us: int, interval_us: int, 
     return (rating + 5_000) // 10_000, mos_milli(rating)
 
 
-def _log2(numerator, denominator):
+def _log2(numerator: int, denominator: int) -> int:
     """Return log2(numerator / denominator) of numerator >= denominator > 0 as a fixed-point number, rounded down."""
     whole = 0
     while numerator >= denominator << (whole + 1):
@@ -95,7 +97,7 @@ def _log2(numerator, denominator):
     return result
 
 
-def _sixth_root(value):
+def _sixth_root(value: int) -> int:
     """Return the whole part of the sixth root of a non-negative integer (Newton's method from above)."""
     if value == 0:
         return 0

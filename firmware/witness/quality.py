@@ -10,18 +10,18 @@ Percentiles are those of RFC 2330 11.3: the smallest value that at least so many
 GMIN = 16  # received packets in a row that end a burst (RFC 3611 4.7.2)
 
 
-def percentile(ascending: object, percent: int) -> int:
+def percentile(ascending: list[int], percent: int) -> int:
     """Return the percentile (1..100) of a non-empty ascending sequence."""
     rank = (len(ascending) * percent + 99) // 100
     return ascending[max(rank, 1) - 1]
 
 
-def summary(ascending: object) -> list[int]:
+def summary(ascending: list[int]) -> list[int]:
     """Return [min, mean, p95, max] of a non-empty ascending sequence; the mean is rounded down."""
     return [ascending[0], sum(ascending) // len(ascending), percentile(ascending, 95), ascending[-1]]
 
 
-def pdv(ascending: object) -> list[int]:
+def pdv(ascending: list[int]) -> list[int]:
     """Return [p95, max] of delay minus the least delay (RFC 5481 4.2) of a non-empty ascending sequence."""
     return [percentile(ascending, 95) - ascending[0], ascending[-1] - ascending[0]]
 
@@ -32,8 +32,8 @@ class Jitter:
     Transits are to be given in the order of arrival.
     """
 
-    def __init__(self):
-        self._transit = None
+    def __init__(self) -> None:
+        self._transit: int | None = None
         self._scaled = 0  # 16 times the jitter
 
     def update(self, transit: int) -> None:
@@ -47,7 +47,7 @@ class Jitter:
         return self._scaled >> 4
 
 
-def burst_r_milli(pattern: object) -> int:
+def burst_r_milli(pattern: bytes | bytearray) -> int:
     """Return BurstR x 1000 (ITU-T G.107 7.4): mean loss run over the 1 / (1 - p) of random loss; 1000 without loss.
 
     0 where everything was lost: there is no burstiness to speak of then.
@@ -65,7 +65,7 @@ def burst_r_milli(pattern: object) -> int:
     return (2000 * lost * (n - lost) + runs * n) // (2 * runs * n)
 
 
-def bursts(pattern: object, interval_ms: int, gmin: int = GMIN) -> list[int]:
+def bursts(pattern: bytes | bytearray, interval_ms: int, gmin: int = GMIN) -> list[int]:
     """Return [burst density/256, gap density/256, mean burst ms, mean gap ms, bursts] (RFC 3611 4.7.2).
 
     A burst begins and ends with a lost packet, has at least two, and nowhere gmin received ones in a row; all else is
@@ -74,12 +74,11 @@ def bursts(pattern: object, interval_ms: int, gmin: int = GMIN) -> list[int]:
     n = len(pattern)
     burst_packets = burst_lost = gap_lost = gaps = count = 0
     after_burst = 0  # where the gap now open began
-    first = last = None  # the group of losses now open
-    lost_in_group = 0
+    first = last = lost_in_group = 0  # the group of losses now open, if any
     for i in range(n + 1):
         if i < n and not pattern[i]:
             continue
-        if first is not None and (i == n or i - last > gmin):
+        if lost_in_group and (i == n or i - last > gmin):
             if lost_in_group > 1:
                 count += 1
                 burst_packets += last - first + 1
@@ -88,11 +87,10 @@ def bursts(pattern: object, interval_ms: int, gmin: int = GMIN) -> list[int]:
                 after_burst = last + 1
             else:
                 gap_lost += 1
-            first = None
+            lost_in_group = 0
         if i < n:
-            if first is None:
+            if not lost_in_group:
                 first = i
-                lost_in_group = 0
             last = i
             lost_in_group += 1
     gaps += n > after_burst
@@ -106,5 +104,5 @@ def bursts(pattern: object, interval_ms: int, gmin: int = GMIN) -> list[int]:
     ]
 
 
-def _density(lost, packets):
+def _density(lost: int, packets: int) -> int:
     return min(255, 256 * lost // packets) if packets else 0

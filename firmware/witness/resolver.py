@@ -29,15 +29,15 @@ Service = namedtuple("Service", ("host", "port"))
 class Unresolved(Exception):
     """No server has ever answered for this name; `rcode` is the last server's answer, None where none came."""
 
-    def __init__(self, name: str, rcode: int | None):
+    def __init__(self, name: str, rcode: int | None) -> None:
         super().__init__("%s: %s" % (name, "no answer" if rcode is None else "RCODE %d" % rcode))
         self.rcode = rcode
 
 
 class _Entry:
-    def __init__(self):
-        self.records = None
-        self.rcode = None
+    def __init__(self) -> None:
+        self.records: list[tuple] | None = None
+        self.rcode: int | None = None
         self.expires_us = 0
         self.retry_us = 0
         self.lock = asyncio.Lock()
@@ -49,14 +49,14 @@ class Resolver:
     servers: dotted addresses, asked in their order; assign a new list when the plan or the gateway changes.
     """
 
-    def __init__(self, control, clock, urandom, servers: list[str], port: int = PORT):
+    def __init__(self, control, clock, urandom, servers: list[str], port: int = PORT) -> None:
         self.servers = servers
         self._port = port
         self.failures = 0
         self._control = control
         self._clock = clock
         self._urandom = urandom
-        self._entries = {}
+        self._entries: dict[tuple[str, int], _Entry] = {}
 
     async def address(self, host: str) -> Address:
         """Return the Address of a name (its first A record) or of a dotted address. Raises Unresolved."""
@@ -70,7 +70,7 @@ class Resolver:
         records, _ = await self._look_up(name, TYPE_SRV)
         return self._order(records)
 
-    async def _look_up(self, name, kind):
+    async def _look_up(self, name: str, kind: int) -> tuple[list[tuple], bool]:
         entry = self._entry((name.lower(), kind))
         # Several targets share a name: one look-up serves them all.
         async with entry.lock:
@@ -82,13 +82,13 @@ class Resolver:
                 raise Unresolved(name, entry.rcode)
             return entry.records, now_us >= entry.expires_us
 
-    def _entry(self, key):
+    def _entry(self, key: tuple[str, int]) -> _Entry:
         entry = self._entries.get(key)
         if entry is None:
             entry = self._entries[key] = _Entry()
         return entry
 
-    async def _refresh(self, entry, name, kind):
+    async def _refresh(self, entry: _Entry, name: str, kind: int) -> None:
         """Ask the servers until one has records; keep them, or the last RCODE (None where no server answered)."""
         entry.rcode = None
         for server in self.servers:
@@ -105,14 +105,14 @@ class Resolver:
         entry.retry_us = self._clock.now_us() + RETRY_US
         self.failures = self.failures + 1 if entry.rcode is None else 0
 
-    async def _ask(self, server, name, kind):
+    async def _ask(self, server: str, name: str, kind: int) -> "dns_message.Reply | None":
         try:
             query = dns_message.encode_query(struct.unpack(">H", self._urandom(2))[0], name, kind)
         except BadName:
             return None
-        replies = []
+        replies: list[dns_message.Reply] = []
 
-        def judge(octets):
+        def judge(octets: bytes) -> tuple | None:
             if not dns_message.belongs(octets, query):
                 return None
             try:
@@ -125,7 +125,7 @@ class Resolver:
         await self._control.ask(query, self._control.endpoint(server, self._port), judge, TIMEOUT_US)
         return replies[0] if replies else None
 
-    def _order(self, records):
+    def _order(self, records: list[tuple]) -> list[Service]:
         """Return Services by priority, within one priority drawn by weight (RFC 2782)."""
         ordered = []
         for priority in sorted({record[1] for record in records}):

@@ -18,7 +18,7 @@ MicroPython only: this is the one place that knows how its asyncio waits for a s
 
 import asyncio
 import errno
-from asyncio import core
+from asyncio import core  # type: ignore[attr-defined]  # the boards' stubs leave it out
 
 from linewitness_wire import codes
 
@@ -33,18 +33,19 @@ PROTOCOL_ICMP = 1
 class Ready:
     """`await` it to sleep until a socket is readable (or writable); reusable, one task at a time."""
 
-    def __init__(self, sock, write: bool = False):
+    def __init__(self, sock, write: bool = False) -> None:
         self._sock = sock
         self._write = write
         self._asked = False
 
-    def __iter__(self):
+    def __iter__(self) -> "Ready":
         self._asked = False
         return self
 
-    __await__ = __iter__
+    def __await__(self):  # type: ignore[no-untyped-def]  # MicroPython awaits any iterator
+        return self.__iter__()
 
-    def __next__(self):
+    def __next__(self) -> None:
         if self._asked:
             raise StopIteration
         self._asked = True
@@ -61,16 +62,16 @@ class Quiet:
     when none is running.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._lock = asyncio.Lock()
         self._over = asyncio.Event()
         self._over.set()
 
-    async def __aenter__(self):
+    async def __aenter__(self) -> None:
         await self._lock.acquire()
         self._over.clear()
 
-    async def __aexit__(self, kind, error, trace):
+    async def __aexit__(self, kind, error, trace) -> None:
         self._over.set()
         self._lock.release()
 
@@ -85,7 +86,7 @@ class Quiet:
 
 
 class _Listener:
-    def __init__(self, peer, accept):
+    def __init__(self, peer: object, accept) -> None:
         self.peer = peer
         self.accept = accept
 
@@ -93,13 +94,13 @@ class _Listener:
 class _Exchange:
     """One request in flight; `judge(octets)` says (fate, code) of its reply, PROVISIONAL, or None for what is none."""
 
-    def __init__(self, judge):
+    def __init__(self, judge) -> None:
         self.judge = judge
-        self.verdict = None
+        self.verdict: tuple | None = None
         self.received_us = 0
         self.done = asyncio.Event()
 
-    def accept(self, octets, received_us):
+    def accept(self, octets: bytes, received_us: int) -> bool:
         if self.verdict is not None:
             return False
         verdict = self.judge(octets)
@@ -119,21 +120,21 @@ class Datagram:
     until no window runs before it sends.
     """
 
-    def __init__(self, socket, clock, link, size_octets: int, quiet: Quiet | None = None):
+    def __init__(self, socket, clock, link, size_octets: int, quiet: Quiet | None = None) -> None:
         self.clock = clock
         self.link = link
         self.strays = 0
         self._socket = socket
         self._quiet = quiet
         self._size_octets = size_octets
-        self._listeners = []
-        self._endpoints = {}
-        self._sock = self._open(socket)
+        self._listeners: list[_Listener] = []
+        self._endpoints: dict[tuple[str, int], object] = {}
+        self._sock = socket.socket(socket.AF_INET, *self._kind(socket))
         self._sock.setblocking(False)
         self._readable = Ready(self._sock)
 
-    def _open(self, socket):
-        return socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    def _kind(self, socket) -> tuple:
+        return (socket.SOCK_DGRAM,)
 
     def endpoint(self, address: str, port: int) -> object:
         """Return the port's own form of a dotted address and a UDP port, as `recvfrom` gives it."""
@@ -147,13 +148,13 @@ class Datagram:
             self._endpoints[key] = peer
         return peer
 
-    def listen(self, peer: object, accept: object) -> object:
+    def listen(self, peer: object, accept) -> _Listener:
         """Offer datagrams from peer to accept(octets, received_us) -> bool; return what `forget` takes."""
         listener = _Listener(peer, accept)
         self._listeners.append(listener)
         return listener
 
-    def forget(self, listener: object) -> None:
+    def forget(self, listener: _Listener) -> None:
         """Stop offering datagrams to a listener."""
         self._listeners.remove(listener)
 
@@ -170,7 +171,7 @@ class Datagram:
         lost = number in NO_ROUTE and self.link.is_up()
         return Sample(codes.FATE_LOST if lost else codes.FATE_VOID, sent_us, None, -number)
 
-    async def ask(self, octets: bytes, peer: object, judge: object, timeout_us: int) -> Sample:
+    async def ask(self, octets: bytes, peer: object, judge, timeout_us: int) -> Sample:
         """Send one request and wait for its reply; return the Sample. Nothing is ever sent twice."""
         exchange = _Exchange(judge)
         if self._quiet is not None:
@@ -213,7 +214,7 @@ class Datagram:
             if not self._dispatch(octets, peer, received_us):
                 self.strays += 1
 
-    def _dispatch(self, octets, peer, received_us):
+    def _dispatch(self, octets: bytes, peer: object, received_us: int) -> bool:
         for listener in self._listeners:
             if listener.peer == peer and listener.accept(octets, received_us):
                 return True
@@ -223,22 +224,22 @@ class Datagram:
 class Icmp(Datagram):
     """The raw ICMP socket. Listeners get ICMP messages without the IP header.
 
-    on_stray: called with each message that no listener took (None: nobody asks). A raw socket sees every ICMP packet of
+    on_stray: called with each message that no listener took. A raw socket sees every ICMP packet of
     the host, so echo requests, which are others' work, are dropped before that.
     """
 
-    def __init__(self, socket, clock, link):
-        self.on_stray = None
+    def __init__(self, socket, clock, link) -> None:
+        self.on_stray = _leave
         super().__init__(socket, clock, link, 576)
 
-    def _open(self, socket):
-        return socket.socket(socket.AF_INET, socket.SOCK_RAW, PROTOCOL_ICMP)
+    def _kind(self, socket) -> tuple:
+        return socket.SOCK_RAW, PROTOCOL_ICMP
 
     def endpoint(self, address: str, port: int = 0) -> object:
         """Return the port's own form of a dotted address."""
         return super().endpoint(address, 0)
 
-    def _dispatch(self, octets, peer, received_us):
+    def _dispatch(self, octets: bytes, peer: object, received_us: int) -> bool:
         message = strip_ip(octets)
         if message is None:
             return False
@@ -249,9 +250,12 @@ class Icmp(Datagram):
         for listener in self._listeners:
             if (anyone or listener.peer == peer) and listener.accept(message, received_us):
                 return True
-        if self.on_stray is not None:
-            self.on_stray(message)
+        self.on_stray(message)
         return False
+
+
+def _leave(message: bytes) -> None:
+    """Nobody asks for strays."""
 
 
 def strip_ip(octets: bytes) -> bytes | None:

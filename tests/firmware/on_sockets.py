@@ -26,7 +26,7 @@ class Link:
     def address(self): return "127.0.0.1"
 def target(method, port, timeout_ms=300, options={}, host="127.0.0.1", name="t"):
     return plan.Target(name, 7, method, 0, host, port, 1000, 1000, timeout_ms, options)
-link, clock, quiet = Link(), Clock(), sockets.Quiet()
+link, clock, quiet = Link(), Clock(time.ticks_us, time.ticks_diff, asyncio.sleep_ms), sockets.Quiet()
 def progress(): pass
 def tell(value): print(json.dumps(machine_side.pack(value)))
 """
@@ -38,8 +38,9 @@ asyncio.run(main())
 """
 
 
-def run(body: str, timeout_s: float = 30) -> list[Any]:
-    """Run statements in an async main on the machine; return what it told, a line each."""
+def run(*parts: str, timeout_s: float = 30) -> list[Any]:
+    """Run the statements of all parts in an async main on the machine; return what it told, a line each."""
+    body = "".join(parts)
     program = PRELUDE + MAIN.format(body="\n".join("    " + line for line in body.strip("\n").split("\n")))
     files = {
         **package_files("firmware/linewitness_wire"),

@@ -39,14 +39,18 @@ tell(await probe.run(t, "127.0.0.1"))
 def test_icmp_takes_only_its_own_echo_and_counts_duplicates_and_damage():
     told = run("""
 from witness.probes import icmp as m
-class Wire(sockets.Icmp):
-    def _open(self, module): return self
+class Module:  # a socket module whose one socket keeps what is sent
+    AF_INET, SOCK_RAW = 2, 3
+    def socket(self, family, kind, protocol): return self
+    def getaddrinfo(self, host, port): return socket.getaddrinfo(host, port)
     def setblocking(self, on): pass
     def sendto(self, octets, peer): self.sent = octets
+class Wire(sockets.Icmp):
     def feed(self, message, source="127.0.0.1"):
         header = bytes((0x45, 0, 0, 20 + len(message), 0, 0, 0, 0, 64, 1, 0, 0, 127, 0, 0, 1, 127, 0, 0, 1))
         self._dispatch(header + message, self.endpoint(source), clock.now_us())
-wire = Wire(socket, clock, link)
+module = Module()
+wire = Wire(module, clock, link)
 probe = m.Icmp(wire, clock, os.urandom)
 t = target(codes.METHOD_ICMP, 0, 100)
 def reply(request, change=None):
@@ -58,7 +62,7 @@ def reply(request, change=None):
 async def probed(feed):
     task = asyncio.create_task(probe.run(t, "127.0.0.1"))
     await asyncio.sleep_ms(5)
-    feed(wire.sent)
+    feed(module.sent)
     return await task
 for change in (4, 7):
     tell(await probed(lambda sent: wire.feed(reply(sent, change))))
@@ -84,13 +88,16 @@ tell(await probed(lambda sent: wire.feed(unreachable(sent), "127.0.0.9")))
 
 # --- DNS --------------------------------------------------------------------------------------------------------------
 
-DNS = CONTROL + """
+DNS = (
+    CONTROL
+    + """
 from witness.probes.dns import Dns
 probe = Dns(control, clock, os.urandom)
 def dns_target(port, fresh=0):
     options = {plan.OPTION_NAME: "example.com", plan.OPTION_FRESH: fresh}
     return target(codes.METHOD_DNS, port, options=options)
 """
+)
 
 
 def test_dns_answers_and_failures_are_told_apart_by_rcode():
@@ -98,10 +105,13 @@ def test_dns_answers_and_failures_are_told_apart_by_rcode():
         return [dns_response(query, (0, 3, 2, 5)[n], (dns_record(1, 60, bytes(4)),) if n == 0 else ())]
 
     with udp_peer(answer) as (port, _):
-        samples = run(DNS + f"""
+        samples = run(
+            DNS,
+            f"""
 for _ in range(4):
     tell(await probe.run(dns_target({port}), "127.0.0.1"))
-""")
+""",
+        )
     assert fates(samples) == [
         (codes.FATE_ANSWERED, None),
         (codes.FATE_ANSWERED, 3),
@@ -118,12 +128,15 @@ def test_dns_takes_no_answer_with_another_id_or_question():
         return [dns_response(query, question=query[12:].replace(b"com", b"org")), query, b"\0"]
 
     with udp_peer(answer) as (port, _):
-        told = run(DNS + f"""
+        told = run(
+            DNS,
+            f"""
 t = dns_target({port})
 for _ in range(2):
     tell(await probe.run(t, "127.0.0.1"))
     tell([probe.extras(t), control.strays])
-""")
+""",
+        )
     assert fates([told[0], told[2]]) == [(codes.FATE_LOST, None)] * 2
     assert told[1] == [{}, 1]
     assert told[3] == [{str(record.MALFORMED): 1}, 3]
@@ -131,10 +144,13 @@ for _ in range(2):
 
 def test_a_fresh_label_stands_before_the_name_and_differs_each_time():
     with udp_peer(lambda query, n: [dns_response(query, 3)]) as (port, received):
-        run(DNS + f"""
+        run(
+            DNS,
+            f"""
 for _ in range(2):
     tell(await probe.run(dns_target({port}, 1), "127.0.0.1"))
-""")
+""",
+        )
     assert [query[29:42] for query in received] == [b"\x07example\x03com\0"] * 2
     assert len({query[12:29] for query in received}) == 2
     assert len({query[:2] for query in received}) == 2
@@ -170,10 +186,13 @@ for port in {ports}:
 
 # --- SIP --------------------------------------------------------------------------------------------------------------
 
-SIP = CONTROL + """
+SIP = (
+    CONTROL
+    + """
 from witness.probes.sip import Sip
 probe = Sip(control, clock, os.urandom, "noc@example.com")
 """
+)
 
 
 @pytest.mark.parametrize(
@@ -196,11 +215,14 @@ def test_sip_statuses_mean_alive_or_failing(status, fate, code):
 
 def test_sip_options_is_one_shot_with_a_branch_of_its_own():
     with udp_peer(lambda request, n: []) as (port, received):
-        samples = run(SIP + f"""
+        samples = run(
+            SIP,
+            f"""
 t = target(codes.METHOD_SIP_UDP, {port}, 700, {{plan.OPTION_NAME: "pbx.example.net"}})
 tell(await probe.run(t, "127.0.0.1"))
 tell(await probe.run(t, "127.0.0.1"))
-""")
+""",
+        )
     assert fates(samples) == [(codes.FATE_LOST, None)] * 2
     assert len(received) == 2
     texts = [octets.decode() for octets in received]
@@ -223,12 +245,15 @@ def test_sip_waits_past_provisional_and_takes_only_its_own_branch():
         ][n]
 
     with udp_peer(answer) as (port, _):
-        told = run(SIP + f"""
+        told = run(
+            SIP,
+            f"""
 t = target(codes.METHOD_SIP_UDP, {port})
 for _ in range(4):
     tell(await probe.run(t, "127.0.0.1"))
     tell([probe.extras(t), (probe.retry_at_us(t) - clock.now_us() + 500000) // 1000000 if probe.retry_at_us(t) else 0])
-""")
+""",
+        )
     assert fates(told[::2]) == [
         (codes.FATE_ANSWERED, 404),
         (codes.FATE_LOST, None),
@@ -244,7 +269,9 @@ for _ in range(4):
 
 def test_a_stall_in_flight_makes_an_answered_sample_void():
     with udp_peer(lambda query, n: [dns_response(query)]) as (port, _):
-        samples = run(DNS + f"""
+        samples = run(
+            DNS,
+            f"""
 async def stall():
     await asyncio.sleep_ms(0)
     await asyncio.sleep_ms(0)
@@ -252,13 +279,16 @@ async def stall():
 t = dns_target({port})
 tell(await probe.run(t, "127.0.0.1"))
 tell((await asyncio.gather(probe.run(t, "127.0.0.1"), stall()))[0])
-""")
+""",
+        )
     assert fates(samples) == [(codes.FATE_ANSWERED, None), (codes.FATE_VOID, None)]
 
 
 def test_control_is_silent_in_a_window_and_goes_on_after_it():
     with udp_peer(lambda query, n: [dns_response(query)]) as (port, received):
-        (told,) = run(DNS + f"""
+        (told,) = run(
+            DNS,
+            f"""
 async def window():
     async with quiet:
         await asyncio.sleep_ms(150)
@@ -267,7 +297,8 @@ task = asyncio.create_task(window())
 await asyncio.sleep_ms(10)
 sample = await probe.run(dns_target({port}), "127.0.0.1")
 tell([list(sample), await task])
-""")
+""",
+        )
         assert len(received) == 1
     sample, window_end_us = told
     assert sample[0] == codes.FATE_ANSWERED
@@ -316,9 +347,12 @@ def test_a_window_against_a_stateful_reflector():
         return reflector(packet, n)
 
     with udp_peer(answer) as (port, received):
-        (reading,) = run(STAMP + f"""
+        (reading,) = run(
+            STAMP,
+            f"""
 show(await probe.run(stamp_target({port}), "127.0.0.1"))
-""")
+""",
+        )
     assert {len(packet) for packet in received} == {172}
     assert [struct.unpack(">I", packet[:4])[0] for packet in received] == list(range(50))
     assert len({packet[14:16] for packet in received}) == 1
@@ -337,9 +371,12 @@ show(await probe.run(stamp_target({port}), "127.0.0.1"))
 
 def test_a_window_to_nobody_is_all_lost():
     with udp_peer(lambda packet, n: []) as (port, _):
-        (reading,) = run(STAMP + f"""
+        (reading,) = run(
+            STAMP,
+            f"""
 show(await probe.run(stamp_target({port}, OPTION_PACKETS=10), "127.0.0.1"))
-""")
+""",
+        )
     assert (reading["sent"], reading["answered"]) == (10, 0)
     assert "rtt_us" not in reading
 
@@ -353,10 +390,13 @@ def test_forged_and_foreign_replies_count_for_nothing():
         return [other_session, guessed_time, never_sent, good[:43]]
 
     with udp_peer(answer) as (port, _):
-        told = run(STAMP + f"""
+        told = run(
+            STAMP,
+            f"""
 show(await probe.run(stamp_target({port}, OPTION_PACKETS=10), "127.0.0.1"))
 tell(media.strays)
-""")
+""",
+        )
     assert (told[0]["answered"], told[0]["malformed"]) == (0, 10)
     assert told[1] == 30
 
@@ -368,20 +408,21 @@ def test_authenticated_mode_takes_only_what_carries_the_right_mac():
         assert len(packet) == 172
         assert packet[96:112] == hmac_sha256_128(bytes(range(32)), packet[:96])
         sequence, sent, estimate, ssid = struct.unpack(">I12xQHH", packet[:28])
-        signed = struct.pack(
-            ">I12xQHH4xQ8xI12xQH6xB15x", n, 1 << 32, 1, ssid, 1 << 32, sequence, sent, estimate, 64
-        )
+        signed = struct.pack(">I12xQHH4xQ8xI12xQH6xB15x", n, 1 << 32, 1, ssid, 1 << 32, sequence, sent, estimate, 64)
         key = bytes(range(32)) if n % 2 else bytes(32)
         return [signed + hmac_sha256_128(key, signed) + packet[112:]]
 
     with udp_peer(answer) as (port, _):
-        told = run(STAMP + f"""
+        told = run(
+            STAMP,
+            f"""
 show(await probe.run(stamp_target({port}, OPTION_PACKETS=10, OPTION_SECRET="k"), "127.0.0.1"))
 try:
     await probe.run(stamp_target({port}, OPTION_SECRET="unknown"), "127.0.0.1")
 except Exception as e:
     tell(str(e))
-""")
+""",
+        )
     assert told[0]["malformed"] == 5
     assert told[0]["answered"] + told[0]["self_delayed"] >= 5
     assert "'unknown'" in told[1]

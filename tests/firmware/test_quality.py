@@ -59,9 +59,7 @@ def test_jitter_is_that_of_rfc3550_packet_by_packet(machine):
 def test_jitter_in_microseconds_is_the_real_valued_one_to_a_microsecond(machine):
     jobs = []
     for v in JITTER:
-        transits = [
-            round(a["arrival_ms"] * 1000) - a["rtp_ts"] * 1_000_000 // v["clock_hz"] for a in v["arrivals"]
-        ]
+        transits = [round(a["arrival_ms"] * 1000) - a["rtp_ts"] * 1_000_000 // v["clock_hz"] for a in v["arrivals"]]
         jobs.append(("machine_side", "jitter", (transits,)))
     for v, got in zip(JITTER, call(machine, jobs), strict=True):
         # The vector was computed in whole RTP units where the arrival was not: half a unit then.

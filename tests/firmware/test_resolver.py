@@ -101,7 +101,9 @@ def test_dotted_addresses_are_known_from_names():
 
 # --- the resolver, on real sockets ------------------------------------------------------------------------------------
 
-RESOLVER = CONTROL + """
+RESOLVER = (
+    CONTROL
+    + """
 from witness.resolver import Resolver, Unresolved
 async def ask(resolver, name):
     try:
@@ -109,6 +111,7 @@ async def ask(resolver, name):
     except Unresolved as e:
         tell(str(e))
 """
+)
 
 
 def address_record(n: int, ttl_s: int = 60) -> tuple[bytes, ...]:
@@ -118,10 +121,13 @@ def address_record(n: int, ttl_s: int = 60) -> tuple[bytes, ...]:
 @NEEDS_SOCKETS
 def test_a_name_is_asked_once_within_its_ttl_and_a_dotted_address_never():
     with udp_peer(lambda query, n: [dns_response(query, records=address_record(n))]) as (port, received):
-        told = run(RESOLVER + f"""
+        told = run(
+            RESOLVER,
+            f"""
 resolver = Resolver(control, clock, os.urandom, ["127.0.0.1"], {port})
 await asyncio.gather(*[ask(resolver, name) for name in ("example.com", "EXAMPLE.com", "198.51.100.7")])
-""")
+""",
+        )
     assert sorted(told) == [["192.0.2.0", False]] * 2 + [["198.51.100.7", False]]
     assert len(received) == 1
 
@@ -129,13 +135,16 @@ await asyncio.gather(*[ask(resolver, name) for name in ("example.com", "EXAMPLE.
 @NEEDS_SOCKETS
 def test_ids_are_random_and_the_next_server_is_asked_after_a_failure():
     with udp_peer(lambda query, n: [dns_response(query, 2)]) as (port, received):
-        told = run(RESOLVER + f"""
+        told = run(
+            RESOLVER,
+            f"""
 resolver = Resolver(control, clock, os.urandom, ["127.0.0.1", "127.0.0.1"], {port})
 await ask(resolver, "a.example")
 await ask(resolver, "b.example")
 await ask(resolver, "b.example")
 tell(resolver.failures)
-""")
+""",
+        )
     assert told == ["a.example: RCODE 2", "b.example: RCODE 2", "b.example: RCODE 2", 0]
     # Both servers for each name; the third call fell into the pause after a failure.
     assert len(received) == 4
@@ -148,7 +157,9 @@ def test_while_dns_is_down_the_stale_answer_is_given_and_said_to_be_stale():
         return [dns_response(query, records=address_record(7))] if n == 0 else []
 
     with udp_peer(answer) as (port, received):
-        told = run(RESOLVER + f"""
+        told = run(
+            RESOLVER,
+            f"""
 from witness import resolver as module
 module.MIN_TTL_S, module.TIMEOUT_US = 0, 200_000
 resolver = Resolver(control, clock, os.urandom, ["127.0.0.1"], {port})
@@ -157,7 +168,8 @@ for _ in range(3):
     resolver._entries[("example.com", 1)].expires_us = 0
 await ask(resolver, "never.example")
 tell(resolver.failures)
-""")
+""",
+        )
     assert told == [
         ["192.0.2.7", False],
         ["192.0.2.7", True],
@@ -179,11 +191,14 @@ def test_an_answer_of_another_server_or_to_another_question_is_not_taken():
         ]
 
     with udp_peer(answer) as (port, _):
-        told = run(RESOLVER + f"""
+        told = run(
+            RESOLVER,
+            f"""
 resolver = Resolver(control, clock, os.urandom, ["127.0.0.1"], {port})
 await ask(resolver, "example.com")
 await ask(resolver, "example.com")
-""")
+""",
+        )
     assert told == [["192.0.2.1", False]] * 2
 
 
@@ -194,12 +209,15 @@ def test_services_come_by_priority_and_by_weight_within_one():
 
     records = (srv(20, 0, b"\x01c\0"), srv(10, 0, b"\x01b\0"), srv(10, 65535, b"\x01a\0"))
     with udp_peer(lambda query, n: [dns_response(query, records=records)]) as (port, _):
-        (told,) = run(RESOLVER + f"""
+        (told,) = run(
+            RESOLVER,
+            f"""
 resolver = Resolver(control, clock, os.urandom, ["127.0.0.1"], {port})
 drawn = []
 for _ in range(20):
     drawn.append([service.host for service in await resolver.services("_sip._udp.example.com")])
 tell(drawn)
-""")
+""",
+        )
     assert all(order[2] == "c" for order in told)
     assert sum(order[0] == "a" for order in told) >= 19

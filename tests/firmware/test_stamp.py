@@ -169,9 +169,7 @@ def test_late_duplicate_reordered_and_lost_are_told_apart(machine):
 @pytest.mark.parametrize("machine", MACHINES)
 def test_what_the_witness_spoilt_is_void_and_never_loss(machine):
     replies = [[i, i, 10 * MS, 0, 6 * MS if i == 3 else 0] for i in range(50) if i not in (30, 31)]
-    reading = play(
-        machine, 50, replies, send_late_us={10: 5 * MS + 1}, stalls=[["stall", 700 * MS, 95 * MS]]
-    )
+    reading = play(machine, 50, replies, send_late_us={10: 5 * MS + 1}, stalls=[["stall", 700 * MS, 95 * MS]])
     # 3: stalled in flight; 10: sent late; 30 and 31 (600, 620 ms) unanswered around the stall from 605 to 700 ms.
     assert (reading["sent"], reading["answered"], reading["self_delayed"]) == (50, 46, 4)
     assert reading["stall_us"] == 95 * MS

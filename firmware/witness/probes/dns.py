@@ -9,6 +9,7 @@ import struct
 
 from linewitness_wire import codes, plan, record
 from witness import dns_message
+from witness.sample import Sample
 
 from .base import SingleShot
 
@@ -18,12 +19,12 @@ PORT = 53
 class Dns(SingleShot):
     """DNS queries through `control`."""
 
-    def __init__(self, control, clock, urandom):
+    def __init__(self, control, clock, urandom) -> None:
         super().__init__()
         self._control = control
         self._urandom = urandom
 
-    async def run(self, target, address: str):
+    async def run(self, target: plan.Target, address: str) -> Sample:
         """Ask once; return the Sample. Raises dns_message.BadName for a plan whose name is none."""
         name = target.options.get(plan.OPTION_NAME, "")
         if target.options.get(plan.OPTION_FRESH):
@@ -31,7 +32,7 @@ class Dns(SingleShot):
         number = struct.unpack(">H", self._urandom(2))[0]
         query = dns_message.encode_query(number, name, dns_message.TYPE_A)
 
-        def judge(octets):
+        def judge(octets: bytes) -> tuple | None:
             if not dns_message.belongs(octets, query):
                 return None
             try:

@@ -12,7 +12,8 @@ message (type 3 or 11) that quotes our request ends the wait: FATE_LOST with -EH
 import errno
 import struct
 
-from linewitness_wire import codes, record
+from linewitness_wire import codes, plan, record
+from witness.sample import Sample
 
 from .base import SingleShot
 
@@ -53,21 +54,21 @@ def quotes(message: bytes, request: bytes) -> bool:
 class Icmp(SingleShot):
     """ICMP echo through a sockets.Icmp."""
 
-    def __init__(self, icmp, clock, urandom):
+    def __init__(self, icmp, clock, urandom) -> None:
         super().__init__()
         self._icmp = icmp
         self._urandom = urandom
         self._identifier = struct.unpack(">H", urandom(2))[0]
         self._sequence = 0
-        self._answered = []
+        self._answered: list[tuple[bytes, plan.Target]] = []
         icmp.on_stray = self._stray
 
-    async def run(self, target, address: str):
+    async def run(self, target: plan.Target, address: str) -> Sample:
         """Send one echo request; return its Sample."""
         self._sequence = (self._sequence + 1) & 0xFFFF
         request = encode_echo(self._identifier, self._sequence, self._urandom(PAYLOAD_OCTETS))
 
-        def judge(message):
+        def judge(message: bytes) -> tuple | None:
             if message[0] in (UNREACHABLE, TIME_EXCEEDED):
                 return (codes.FATE_LOST, -errno.EHOSTUNREACH) if quotes(message, request) else None
             if message[0] != ECHO_REPLY or message[4:8] != request[4:8]:
@@ -82,7 +83,7 @@ class Icmp(SingleShot):
 
         return await self._icmp.ask(request, self._icmp.endpoint(address), judge, target.timeout_ms * 1000)
 
-    def _stray(self, message):
+    def _stray(self, message: bytes) -> None:
         """Count a second reply to an answered request as its duplicate."""
         if message[0] != ECHO_REPLY:
             return

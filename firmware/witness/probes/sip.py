@@ -6,6 +6,7 @@ alone (Retry-After; 403 or 429 without it for HOLD_S) is: see `retry_at_us`.
 """
 
 from linewitness_wire import codes, plan, record
+from witness.sample import Sample
 
 from . import sip_message
 from .base import SingleShot
@@ -19,7 +20,7 @@ HELD_STATUSES = (403, 429)
 class Sip(SingleShot):
     """SIP OPTIONS through `control`; contact says in the User-Agent who runs this witness."""
 
-    def __init__(self, control, clock, urandom, contact: str):
+    def __init__(self, control, clock, urandom, contact: str) -> None:
         super().__init__()
         self._control = control
         self._clock = clock
@@ -29,7 +30,7 @@ class Sip(SingleShot):
         self._tag = urandom(4).hex()
         self._cseq = 0
 
-    async def run(self, target, address: str):
+    async def run(self, target: plan.Target, address: str) -> Sample:
         """Send one OPTIONS; return its Sample."""
         self._cseq = self._cseq % 0x7FFFFFFF + 1
         branch = self._urandom(8).hex()
@@ -40,7 +41,7 @@ class Sip(SingleShot):
         )  # fmt: skip
         head = (sip_message.MAGIC_COOKIE + branch).encode()
 
-        def judge(octets):
+        def judge(octets: bytes) -> tuple | None:
             if head not in octets:
                 return None
             return self._judge(target, octets, branch)
@@ -48,7 +49,7 @@ class Sip(SingleShot):
         peer = self._control.endpoint(address, target.port or PORT)
         return await self._control.ask(request, peer, judge, target.timeout_ms * 1000)
 
-    def _judge(self, target, octets, branch):
+    def _judge(self, target: plan.Target, octets: bytes, branch: str) -> tuple | None:
         try:
             response = sip_message.decode_response(octets)
         except sip_message.Malformed:
@@ -63,7 +64,7 @@ class Sip(SingleShot):
             return codes.FATE_WRONG, response.status
         return codes.FATE_ANSWERED, None if response.status == 200 else response.status
 
-    def _heed(self, target, response):
+    def _heed(self, target: plan.Target, response: sip_message.Response) -> None:
         wait_s = response.retry_after_s
         if wait_s is None and response.status in HELD_STATUSES:
             wait_s = HOLD_S

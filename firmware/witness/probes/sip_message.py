@@ -72,8 +72,8 @@ def decode_response(octets: bytes) -> Response:
     return Response(status, _branch(vias[0]), cseq[1], retry_after)
 
 
-def _headers(lines):
-    vias = []
+def _headers(lines: list[str]) -> tuple[list[str], list[str] | None, int | None]:
+    vias: list[str] = []
     cseq = retry_after_s = None
     for line in lines:
         name, colon, value = line.partition(":")
@@ -91,7 +91,7 @@ def _headers(lines):
     return vias, cseq, retry_after_s
 
 
-def _branch(via):
+def _branch(via: str) -> str:
     """Return the branch parameter of one Via value without the magic cookie."""
     for parameter in via.split(";")[1:]:
         name, _, value = parameter.partition("=")

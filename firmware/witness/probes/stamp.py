@@ -21,6 +21,7 @@ PORT = 862
 PACKETS = 250
 PACKETS_MAX = 1500
 INTERVAL_MS = 20
+INTERVAL_MIN_MS = 5
 PAYLOAD_OCTETS = 172
 PAYLOAD_MAX_OCTETS = 1400
 BUFFER_MS = 60
@@ -36,37 +37,36 @@ class UnknownSecret(Exception):
 class Stamp:
     """Call-quality windows through `media`, one at a time under `quiet`."""
 
-    def __init__(self, media, quiet, clock, urandom, secrets: dict[str, bytes]):
+    def __init__(self, media, quiet, clock, urandom, secrets: dict[str, bytes]) -> None:
         self._media = media
         self._quiet = quiet
         self._clock = clock
         self._urandom = urandom
         self._secrets = secrets
-        self._stateful = []
+        self._stateful: list[str] = []
 
-    async def run(self, target, address: str) -> dict:
+    async def run(self, target: plan.Target, address: str) -> dict:
         """Run one window against a Session-Reflector; return its reading. Raises UnknownSecret."""
         options = target.options
         key = self._key(options)
         peer = self._media.endpoint(address, target.port or PORT)
+        packets = min(max(options.get(plan.OPTION_PACKETS, PACKETS), 1), PACKETS_MAX)
+        interval_us = max(options.get(plan.OPTION_INTERVAL_MS, INTERVAL_MS), INTERVAL_MIN_MS) * 1000
+        timeout_us = target.timeout_ms * 1000
         async with self._quiet:
-            session = _Session(self._media, self._clock, self._urandom, peer, key)
-            reading = await session.run(
-                min(max(options.get(plan.OPTION_PACKETS, PACKETS), 1), PACKETS_MAX),
-                max(options.get(plan.OPTION_INTERVAL_MS, INTERVAL_MS), 5) * 1000,
-                min(options.get(plan.OPTION_PAYLOAD, PAYLOAD_OCTETS), PAYLOAD_MAX_OCTETS),
-                target.timeout_ms * 1000,
-                options.get(plan.OPTION_CODEC, CODEC),
-                options.get(plan.OPTION_BUFFER_MS, BUFFER_MS) * 1000,
-                address in self._stateful,
-            )
-        if session.window.stateful and address not in self._stateful:
+            window = Window(packets, interval_us, timeout_us, address in self._stateful)
+            session = _Session(self._media, self._clock, self._urandom, peer, key, window)
+            padding = session.padding(min(options.get(plan.OPTION_PAYLOAD, PAYLOAD_OCTETS), PAYLOAD_MAX_OCTETS))
+            start_us, span_us = await session.run(packets, interval_us, timeout_us, padding)
+        codec = options.get(plan.OPTION_CODEC, CODEC)
+        reading = window.reading(start_us, span_us, codec, options.get(plan.OPTION_BUFFER_MS, BUFFER_MS) * 1000)
+        if window.stateful and address not in self._stateful:
             if len(self._stateful) >= KNOWN:
                 self._stateful.pop(0)
             self._stateful.append(address)
         return reading
 
-    def _key(self, options):
+    def _key(self, options: dict) -> bytes | None:
         name = options.get(plan.OPTION_SECRET)
         if name is None:
             return None
@@ -78,22 +78,25 @@ class Stamp:
 class _Session:
     """One session with a reflector: sends the packets of a window and takes the replies."""
 
-    def __init__(self, media, clock, urandom, peer, key):
-        self.window = None
+    def __init__(self, media, clock, urandom, peer: object, key: bytes | None, window: Window) -> None:
         self._media = media
         self._clock = clock
         self._peer = peer
         self._key = key
+        self._window = window
         self._ssid, self._base_s = struct.unpack(">HI", urandom(6))
         self._ssid = self._ssid or 1
         self._start_us = 0
         self._checked_us = 0
         self._complete = asyncio.Event()
 
-    async def run(self, packets, interval_us, payload_octets, timeout_us, codec, buffer_us, stateful):
-        window = self.window = Window(packets, interval_us, timeout_us, stateful)
+    def padding(self, payload_octets: int) -> bytes:
+        """Return what brings a packet of this session to payload_octets."""
         base = stamp_packet.BASE_OCTETS if self._key is None else stamp_packet.AUTHENTICATED_OCTETS
-        padding = stamp_packet.padded(payload_octets, base)
+        return stamp_packet.padded(payload_octets, base)
+
+    async def run(self, packets: int, interval_us: int, timeout_us: int, padding: bytes) -> tuple[int, int]:
+        """Send all and wait for the replies; return when the first was sent and how long it all took."""
         self._clock.watch()
         listener = self._media.listen(self._peer, self._accept)
         try:
@@ -108,10 +111,10 @@ class _Session:
         finally:
             self._media.forget(listener)
             self._clock.unwatch()
-        window.close(self._media.link.is_up())
-        return window.reading(self._start_us, self._clock.now_us() - self._start_us, codec, buffer_us)
+        self._window.close(self._media.link.is_up())
+        return self._start_us, self._clock.now_us() - self._start_us
 
-    async def _until(self, at_us):
+    async def _until(self, at_us: int) -> None:
         """Return at at_us, not before: asyncio sleeps whole milliseconds, the rest is spent in turns of the loop."""
         while True:
             left_us = at_us - self._clock.now_us()
@@ -119,28 +122,28 @@ class _Session:
                 return
             await asyncio.sleep_ms(left_us // 1000)
 
-    def _send(self, sequence, padding):
+    def _send(self, sequence: int, padding: bytes) -> None:
         sent = self._timestamp(self._clock.now_us())
         if self._key is None:
             packet = stamp_packet.encode_sender(sequence, sent, self._ssid, padding)
         else:
             packet = stamp_packet.encode_authenticated(sequence, sent, self._ssid, padding, self._key)
         at_us = self._clock.now_us()
-        self.window.note_sent(at_us - self._start_us)
+        self._window.note_sent(at_us - self._start_us)
         if not self._media.link.is_up():
-            self.window.note_refused(True, None)
+            self._window.note_refused(True, None)
             return
         number = self._media.send(packet, self._peer)
         if number:
             sample = self._media.refused(number, at_us)
-            self.window.note_refused(sample.fate == codes.FATE_VOID, sample.code)
+            self._window.note_refused(sample.fate == codes.FATE_VOID, sample.code)
 
-    def _timestamp(self, at_us):
+    def _timestamp(self, at_us: int) -> int:
         return stamp_packet.ntp_of_us(at_us + self._base_s * 1_000_000)
 
-    def _accept(self, octets, received_us):
+    def _accept(self, octets: bytes, received_us: int) -> bool:
         """Take a datagram of the reflector; return False for a reply that belongs to another session."""
-        window = self.window
+        window = self._window
         try:
             reflected = stamp_packet.decode_reflected(octets, self._key)
         except stamp_packet.Malformed:
@@ -157,15 +160,15 @@ class _Session:
             self._complete.set()
         return True
 
-    def _look_for_stall(self):
+    def _look_for_stall(self) -> None:
         now_us = self._clock.now_us()
-        self.window.note_stall(now_us - self._start_us, self._clock.stall_us_since(self._checked_us))
+        self._window.note_stall(now_us - self._start_us, self._clock.stall_us_since(self._checked_us))
         self._checked_us = now_us
 
-    async def _replies(self, timeout_us):
+    async def _replies(self, timeout_us: int) -> None:
         """Return when every packet is answered, or timeout_us after the last."""
         self._complete.clear()
-        if self.window.outstanding:
+        if self._window.outstanding:
             try:
                 await asyncio.wait_for_ms(self._complete.wait(), (timeout_us + 999) // 1000)
             except asyncio.TimeoutError:

@@ -94,7 +94,7 @@ def hold_us(reflected: Reflected) -> int:
     return us_between(reflected.received, reflected.sent)
 
 
-def _ptp_us(timestamp):
+def _ptp_us(timestamp: int) -> int:
     return (timestamp >> 32) * 1_000_000 + (timestamp & 0xFFFFFFFF) // 1000
 
 

@@ -9,7 +9,7 @@ A non-blocking socket tells writability only; whether it is connected or in erro
 import asyncio
 import errno
 
-from linewitness_wire import codes
+from linewitness_wire import codes, plan
 from witness.sample import Sample, answered, unanswered
 from witness.sockets import Ready
 
@@ -22,13 +22,13 @@ REFUSALS = (errno.ECONNREFUSED, errno.ECONNRESET)
 class Tcp(SingleShot):
     """TCP connects; each opens a socket of its own from the module `socket`."""
 
-    def __init__(self, socket, clock, link):
+    def __init__(self, socket, clock, link) -> None:
         super().__init__()
         self._socket = socket
         self._clock = clock
         self._link = link
 
-    async def run(self, target, address: str):
+    async def run(self, target: plan.Target, address: str) -> Sample:
         """Connect once; return the Sample."""
         peer = self._socket.getaddrinfo(address, target.port)[0][-1]  # a dotted address: asks no name server
         if not self._link.is_up():
@@ -36,7 +36,7 @@ class Tcp(SingleShot):
         try:
             sock = self._socket.socket(self._socket.AF_INET, self._socket.SOCK_STREAM)
         except OSError as e:
-            return Sample(codes.FATE_VOID, self._clock.now_us(), None, -e.errno)
+            return Sample(codes.FATE_VOID, self._clock.now_us(), None, -(e.errno or errno.EIO))
         self._clock.watch()
         try:
             await asyncio.sleep_ms(0)  # lets the clock begin to watch before anything is in flight
@@ -45,7 +45,7 @@ class Tcp(SingleShot):
             self._clock.unwatch()
             sock.close()
 
-    async def _connect(self, sock, peer, timeout_us):
+    async def _connect(self, sock, peer: object, timeout_us: int) -> Sample:
         sock.setblocking(False)
         sent_us = self._clock.now_us()
         number = _errno_of(sock.connect, peer)
@@ -67,11 +67,11 @@ class Tcp(SingleShot):
         return unanswered(self._clock, self._link, sent_us, timeout_us, -number)
 
 
-async def _wait(ready):
+async def _wait(ready: Ready) -> None:
     await ready
 
 
-def _errno_of(call, argument):
+def _errno_of(call, argument) -> int:
     """Return 0, or the errno with which a call on a socket failed."""
     try:
         call(argument)

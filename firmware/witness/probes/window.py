@@ -17,7 +17,7 @@ from linewitness_wire import record
 from witness import emodel, quality
 from witness.sample import LOSS_STALL_US, STALL_US
 
-from .stamp_packet import hold_us
+from .stamp_packet import Reflected, hold_us
 
 _OUTSTANDING, _ANSWERED, _TOO_LATE, _VOID = range(4)
 _NONE = 0xFFFFFFFF  # in the array of delays only: not answered
@@ -40,9 +40,9 @@ class Window:
         self._duplicate = 0
         self._reordered = 0
         self._stall_us = 0
-        self._stalls = []
+        self._stalls: list[tuple[int, int]] = []
         self._jitter = quality.Jitter()
-        self._codes = {}
+        self._codes: dict[int, int] = {}
         self._reflected = bytearray((2 * packets + 7) // 8)  # which of the reflector's numbers have come
         self._reflector_highest = -1
         self._foreign_count = False  # the reflector's numbers are not of this session
@@ -75,7 +75,7 @@ class Window:
         if stall_us > LOSS_STALL_US:
             self._stalls.append((now_us - stall_us, now_us))
 
-    def note_reply(self, reflected: object, received_us: int, stall_us: int) -> None:
+    def note_reply(self, reflected: Reflected, received_us: int, stall_us: int) -> None:
         """Take the reply to a packet that was sent; stall_us is the longest stall since then."""
         sequence = reflected.sender_sequence
         round_us = received_us - self._sent_us[sequence]
@@ -101,7 +101,7 @@ class Window:
             self._rtt_us[sequence] = round_us - held_us
             self._jitter.update(round_us - held_us)
 
-    def _count_reflector(self, number, sequence):
+    def _count_reflector(self, number: int, sequence: int) -> None:
         """Keep a reflector's own sequence number, for the loss by direction (RFC 8762 4.3.1)."""
         if number > self._sent + self._duplicate or number >= 8 * len(self._reflected):
             self._foreign_count = True
@@ -129,7 +129,7 @@ class Window:
         """Return the reading by record keys, without TARGET; start_us is monotonic. To be called after close()."""
         pattern, delays, late = self._pattern(buffer_us)
         void = self._sent - len(pattern)
-        reading = {
+        reading: dict = {
             record.START_US: start_us,
             record.SPAN_US: span_us,
             record.SENT: self._sent,
@@ -159,7 +159,7 @@ class Window:
             reading[record.LOST_BY_DIRECTION] = self._lost_by_direction()
         return reading
 
-    def _pattern(self, buffer_us):
+    def _pattern(self, buffer_us: int) -> tuple[bytearray, list[int], int]:
         """Return (loss pattern of the packets that count, delays ascending, how many of them late)."""
         delays = sorted([self._rtt_us[i] for i in range(self._sent) if self._state[i] == _ANSWERED])
         latest_us = delays[0] + buffer_us if delays else 0
@@ -174,7 +174,7 @@ class Window:
                 pattern.append(state != _ANSWERED)
         return pattern, delays, late
 
-    def _lost_by_direction(self):
+    def _lost_by_direction(self) -> list[int]:
         """Return [forward, backward] up to the last reply: what the reflector did not count, what did not come back.
 
         What was lost after the last reply belongs to neither.
@@ -184,7 +184,7 @@ class Window:
         return [max(0, self._highest + 1 - numbers), numbers - came]
 
 
-def _ones(octet):
+def _ones(octet: int) -> int:
     count = 0
     while octet:
         octet &= octet - 1
