@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from linewitness.errors import UsageProblem
 from linewitness_wire import codes
 from linewitness_wire import plan as wire
 from linewitness_wire.errors import WireError
-
-from linewitness.errors import UsageProblem
 
 if TYPE_CHECKING:
     from linewitness.ledger import Ledger

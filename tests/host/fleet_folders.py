@@ -12,9 +12,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from simulated_witness import SimulatedWitness
+
 from linewitness.fleet import Fleet
 from linewitness.founding import found_fleet
-from simulated_witness import SimulatedWitness
 
 
 def free_port() -> int:

@@ -7,10 +7,11 @@ import threading
 import time
 
 import paho.mqtt.client as mqtt
-from linewitness.fleet import Fleet
-from linewitness_wire.envelope import Ack, decode_ack, encode_batch
 from paho.mqtt.enums import CallbackAPIVersion
 from simulated_witness import SimulatedWitness
+
+from linewitness.fleet import Fleet
+from linewitness_wire.envelope import Ack, decode_ack, encode_batch
 
 
 class Sender:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import time
 
+from nacl.signing import SigningKey
+
 from linewitness.ledger import Enrolment, NewBatch
 from linewitness_wire import codes, cose, record
 from linewitness_wire.envelope import encode_batch
-from nacl.signing import SigningKey
 
 MINUTE_US = 60_000_000
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from simulated_witness import SimulatedWitness, stored_form
+
 from linewitness.collect.intake import Intake
 from linewitness.ledger import Finding, NewBatch
 from linewitness_wire.envelope import encode_batch
-from simulated_witness import SimulatedWitness, stored_form
 
 
 @pytest.fixture

@@ -19,7 +19,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import paho.mqtt.client as mqtt
-from linewitness_wire.envelope import Ack, encode_ack
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
@@ -28,6 +27,7 @@ from linewitness.collect.intake import Intake
 from linewitness.errors import CannotDo
 from linewitness.fleet import COLLECTOR, Fleet
 from linewitness.ledger import Finding, Ledger, NewBatch
+from linewitness_wire.envelope import Ack, encode_ack
 
 GROUP = 200  # batches in a commit at most: past this an fsync is spread thin enough
 GATHER_S = 0.02  # how long a commit waits for company

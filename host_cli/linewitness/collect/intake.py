@@ -17,13 +17,12 @@ import hashlib
 import time
 from collections.abc import Callable
 
-from linewitness_wire import cose, record
-from linewitness_wire.envelope import decode_batch
-from linewitness_wire.errors import WireError
-
 from linewitness.collect import topics
 from linewitness.evidence import ed25519
 from linewitness.ledger import Enrolment, Finding, NewBatch
+from linewitness_wire import cose, record
+from linewitness_wire.envelope import decode_batch
+from linewitness_wire.errors import WireError
 
 FINDINGS = ("malformed", "unknown", "retired", "misplaced", "forged")
 _LOOK_AGAIN_S = 1.0  # how often an unknown kid makes us read the enrolments again: enrolling needs no restart

