@@ -8,9 +8,9 @@ import struct
 from typing import Any
 
 import pytest
-from linewitness_wire import codes
 from peers import Reflector, dns_record, dns_response, sip_response, udp_peer
 
+from linewitness_wire import codes
 from simulations.board.harness import available_vms, package_files, run_on_board
 
 MAIN = """
