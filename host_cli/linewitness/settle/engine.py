@@ -59,7 +59,7 @@ def settle(
         for commitment in contract.commitments
     )
     found = [f for d in diagnoses for f in d.record.findings] + [
-        Finding("never_answered", f"{d.record.site}/{s.witness}", None, f"target {s.target} never answered: no evidence")
+        Finding("never_answered", f"{d.record.site}/{s.witness}", None, f"{s.target} never answered: it is no evidence")
         for d in diagnoses
         for s in d.silent
     ]

@@ -137,11 +137,11 @@ def diagnose(record: SiteRecord, period: Interval) -> Diagnosis:
         (Segment.ACCESS, groups.router, groups.hop),
         (Segment.TRANSIT, groups.router, ()),
     ):
-        barriers = union([*holes, *(c.dark for c in result.cuts)])
-        result.cuts += _trunk_cuts(record, groups, segment, near, far, barriers, period)
+        walls = union(c.dark for c in result.cuts)
+        result.cuts += _trunk_cuts(record, groups, segment, near, far, holes, walls, period)
     result.cuts.sort(key=lambda c: (c.start, c.end))
-    barriers = union([*holes, *(c.dark for c in result.cuts)])
-    result.suspicions += _suspicions(record, groups, barriers, period)
+    walls = union(c.dark for c in result.cuts)
+    result.suspicions += _suspicions(record, groups, holes, walls, period)
     return result
 
 
@@ -202,7 +202,8 @@ def _trunk_cuts(
     segment: Segment,
     near: Sequence[Series],
     own: Sequence[Series],
-    barriers: Sequence[Interval],
+    holes: Sequence[Interval],
+    walls: Sequence[Interval],
     period: Interval,
 ) -> list[Cut]:
     """Return the stretches with no reply from own or anything beyond: the trunk's cuts at this segment."""
@@ -213,9 +214,8 @@ def _trunk_cuts(
         Segment.TRANSIT: groups.beyond,
     }[segment]
     subjects = own or depth
-    failures = find_failures(
-        depth, REPLIED, [s for s in depth if s.segment is not Segment.ENDPOINT], LOST, barriers, period
-    )
+    failing = [s for s in depth if s.segment is not Segment.ENDPOINT]
+    failures = find_failures(depth, REPLIED, failing, LOST, union([*holes, *walls]), period, walls)
     return [
         _cut(record, groups, segment, near, subjects, failure)
         for failure in failures
@@ -267,13 +267,16 @@ def _cut(
 # --- the provider ---------------------------------------------------------------------------------------------------
 
 
-def _suspicions(record: SiteRecord, groups: Groups, barriers: list[Interval], period: Interval) -> list[Suspicion]:
-    """Return the failures of the provider's targets outside the barriers, each in its most telling kind."""
+def _suspicions(
+    record: SiteRecord, groups: Groups, holes: list[Interval], walls: list[Interval], period: Interval
+) -> list[Suspicion]:
+    """Return the failures of the provider's targets outside the walls, each in its most telling kind."""
     provider = groups.provider
+    barriers = union([*holes, *walls])
     result = []
-    for failure in find_failures(provider, REPLIED, provider, LOST, barriers, period):
-        if failure.rounds(provider) >= record.fail_rounds and failure.core[0] < failure.core[1]:
-            died = [s for s in provider if failure.rounds([s]) and died_with(s, REPLIED, failure.bad[0].at_us)]
+    for failure in find_failures(provider, REPLIED, provider, LOST, barriers, period, walls):
+        if failure.rounds(provider) >= record.fail_rounds:
+            died = [s for s in provider if failure.rounds([s]) and died_with(s, REPLIED, failure.last_good_us)]
             contradicted = any(
                 w.answered for w in record.windows
                 if not w.control and w.segment is Segment.PROVIDER
@@ -285,15 +288,15 @@ def _suspicions(record: SiteRecord, groups: Groups, barriers: list[Interval], pe
             result.append(_suspicion(record, groups, kind, failure, died))
     taken = union([*barriers, *(s.hull for s in result)])
     signalling_series = [s for s in provider if s.method.startswith("sip")]
-    for failure in find_failures(signalling_series, SERVED, signalling_series, BAD, taken, period):
-        if failure.rounds(signalling_series) >= record.fail_rounds and failure.core[0] < failure.core[1]:
+    for failure in find_failures(signalling_series, SERVED, signalling_series, BAD, taken, period, walls):
+        if failure.rounds(signalling_series) >= record.fail_rounds:
             wrong = [p for p in failure.bad if p.row.code in SERVER_ERROR and _is_wrong(p.series, p.at_us)]
             kind = "errors" if len(wrong) >= record.fail_rounds else "one_method"
             result.append(_suspicion(record, groups, kind, failure, signalling_series))
     taken = union([*taken, *(s.hull for s in result)])
     media = [s for s in provider if s.method == "stamp"]
-    for failure in find_failures(media, REPLIED, media, LOST, taken, period):
-        if failure.rounds(media) >= record.fail_rounds and failure.core[0] < failure.core[1]:
+    for failure in find_failures(media, REPLIED, media, LOST, taken, period, walls):
+        if failure.rounds(media) >= record.fail_rounds:
             result.append(_suspicion(record, groups, "one_method", failure, media))
     return sorted(result, key=lambda s: (s.start, s.end, s.kind))
 
@@ -331,14 +334,13 @@ def controls(record: SiteRecord, groups: Groups, core: Interval) -> tuple[Contro
         result.append(Control("ISP's first hop", Side.ISP, clean, cite(record, groups.hop, *core)))
     result.append(Control("anchors", Side.TRANSIT, anchors, cite(record, groups.anchors, *core)))
     calls = [
-        (name, group)
-        for name, group in (("own reflector", groups.reflector), ("second provider", groups.second))
-        if any(s.ever_replied for s in group)
+        Control(name, Side.TRANSIT, _one_clean(members, core), cite(record, members, *core))
+        for name, members in (("own reflector", groups.reflector), ("second provider", groups.second))
+        if any(s.ever_replied for s in members)
     ]
-    for name, members in calls:
-        result.append(Control(name, Side.TRANSIT, _one_clean(members, core), cite(record, members, *core)))
-    if not calls:
-        result.append(Control("own reflector or second provider", Side.TRANSIT, None, ()))
+    if any(c.clean for c in calls):  # one is enough where the other was not due in these seconds
+        calls = [c for c in calls if c.clean is not None]
+    result += calls or [Control("own reflector or second provider", Side.TRANSIT, None, ())]
     return tuple(result)
 
 

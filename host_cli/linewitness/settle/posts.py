@@ -93,7 +93,7 @@ def _late(post: OutagePost, verdicts: Sequence[Verdict], provider_of: dict[str, 
     ]  # fmt: skip
     if not matching:
         return []
-    first_us = max(v.start.earliest_us for v in matching if v.start == min(m.start for m in matching))
+    first_us = min(v.start.latest_us for v in matching)
     if posted_us <= first_us:
         return []
     text = f"{post.incident}: first posted {_minutes(posted_us - first_us)} after our first failing reading"

@@ -32,10 +32,12 @@ LIVE_PERIODS = 20
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """No reply between last_good and first_good; counts: failed probes by series (its key)."""
+    """No reply between the last and the first good probe; counts: failed probes by series. last_good_us: when the
+    last probe that was answered was sent, nominally; None where there is none in the period."""
 
     start: Bounds
     end: Bounds
+    last_good_us: int | None
     bad: tuple[Point, ...]
     counts: tuple[tuple[Series, int], ...]
 
@@ -61,10 +63,12 @@ def find_failures(
     bad_fates: tuple[Fate, ...],
     barriers: Sequence[Interval],
     period: Interval,
+    walls: Sequence[Interval] = (),
 ) -> list[Failure]:
     """Return every stretch without a sign of life in which something failed, whatever its length, in order of time.
 
-    What lies in a barrier (sorted, disjoint) is not looked at, and no failure reaches across one.
+    What lies in a barrier (sorted, disjoint) is not looked at, and no failure goes on across one. walls are those
+    barriers that belong to somebody else's fault: a failure's bounds do not even reach into them.
     """
     starts = [b[0] for b in barriers]
     bad = sorted(
@@ -83,10 +87,16 @@ def find_failures(
             following = _first_after(alive, alive_fates, point.at_us)
             until_us, barrier = (following.at_us if following else None), i
         clusters[-1].append(point)
-    return [_failure(cluster, alive, alive_fates, period) for cluster in clusters]
+    return [_failure(cluster, alive, alive_fates, period, walls) for cluster in clusters]
 
 
-def _failure(bad: list[Point], alive: Sequence[Series], fates: tuple[Fate, ...], period: Interval) -> Failure:
+def _failure(
+    bad: list[Point],
+    alive: Sequence[Series],
+    fates: tuple[Fate, ...],
+    period: Interval,
+    walls: Sequence[Interval],
+) -> Failure:
     last_good = max(
         (p for s in alive if (p := s.last_before(fates, bad[0].at_us)) is not None), key=_at, default=None
     )
@@ -95,10 +105,13 @@ def _failure(bad: list[Point], alive: Sequence[Series], fates: tuple[Fate, ...],
     begins_us = opening.latest_us + opening.series.longest_rtt_us(opening.at_us)
     start_us = last_good.earliest_us if last_good else period[0]
     ends_us = first_good.latest_us + (first_good.row.rtt_max_us or 0) if first_good else period[1]
+    start_us = max([start_us, *(w[1] for w in walls if w[1] <= bad[0].at_us)])
+    ends_us = min([ends_us, *(w[0] for w in walls if w[0] >= bad[-1].at_us)])
     counts = Counter(p.series for p in bad)
     return Failure(
         Bounds(min(start_us, begins_us), begins_us),
         Bounds(min(closing.earliest_us, ends_us), ends_us),
+        last_good.at_us if last_good else None,
         tuple(bad),
         tuple(sorted(counts.items(), key=lambda item: item[0].key)),
     )
@@ -129,10 +142,12 @@ def is_live(series: Series, fates: tuple[Fate, ...], failure: Failure) -> bool:
     return after is not None and after.at_us <= failure.bad[-1].at_us + reach_us
 
 
-def died_with(series: Series, fates: tuple[Fate, ...], at_us: int) -> bool:
-    """Return whether the series still replied within three rounds before at_us."""
-    last = series.last_before(fates, at_us)
-    return last is not None and last.at_us >= at_us - 3 * series.period_us - series.timeout_us
+def died_with(series: Series, fates: tuple[Fate, ...], last_good_us: int | None) -> bool:
+    """Return whether the series' last reply until then lies within three rounds of last_good_us: they fell together."""
+    if last_good_us is None:
+        return True
+    last = series.last_before(fates, last_good_us)
+    return last is not None and last.at_us >= last_good_us - 3 * series.period_us - series.timeout_us
 
 
 def settled(ends: Sequence[tuple[Bounds, Bounds]], clear_us: int) -> list[tuple[Bounds, Bounds]]:

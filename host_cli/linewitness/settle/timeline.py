@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from linewitness.model import Bounds, Coverage, Fate, Finding, QualityWindow, Segment
-from linewitness.settle.intervals import Interval, length, subtract, union
+from linewitness.settle.intervals import Interval, intersect, length, subtract, union
 from linewitness.settle.placement import BootClock, boot_clock
 from linewitness.settle.series import Row, Series
 from linewitness_wire import codes, plan, record
@@ -211,9 +211,8 @@ class _WitnessReader:
             self.into.findings.append(Finding("trimmed", self.who, at.latest_us, text + " were dropped"))
 
     def _finish(self) -> None:
-        measured = _joined(self.measured)
-        measured = [(max(a, self.start_us), min(b, self.end_us)) for a, b in measured]
-        measured = union(measured)
+        edges = [(self.start_us - SEAM_US, self.start_us), (self.end_us, self.end_us + SEAM_US)]
+        measured = intersect(_joined([*self.measured, *edges] if self.measured else []), [(self.start_us, self.end_us)])
         self.into.series += self.series.values()
         self.into.measured[self.witness] = measured
         self.into.disputed[self.witness] = union(self.disputed)
