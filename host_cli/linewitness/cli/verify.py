@@ -35,7 +35,7 @@ def render_verdict(verdict: Verdict) -> str:
 @command(fleet=False, render=render_verdict)
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--fleet-key", metavar="FINGERPRINT", help="SHA-256 of the fleet's key.")
-@click.option("--tsa-root", metavar="PEM", type=click.Path(path_type=Path, dir_okay=False), help="Its root certificate.")
+@click.option("--tsa-root", metavar="PEM", type=click.Path(path_type=Path, dir_okay=False), help="Its root.")
 @click.option(
     "--checkpoint",
     "checkpoints",
