@@ -64,7 +64,7 @@ def decode_reply(octets: bytes, query: bytes) -> Reply:
     """Return the Reply to query. Raises Malformed, also where the question is not echoed."""
     if not belongs(octets, query):
         raise Malformed("not a reply to this query")
-    flags, questions, answers = struct.unpack(">HHH", octets[2:8])
+    flags, questions, answers = struct.unpack_from(">HHH", octets, 2)
     rcode = flags & 15
     if flags & 0x7800:
         raise Malformed("opcode %d" % (flags >> 11 & 15))
@@ -87,7 +87,7 @@ def _records(octets: bytes, at: int, n: int, owner: str, kind: int) -> list[tupl
         name, at = _read_name(octets, at)
         if at + 10 > len(octets):
             raise Malformed("a record is cut off")
-        type_, class_, ttl_s, size = struct.unpack(">HHIH", octets[at : at + 10])
+        type_, class_, ttl_s, size = struct.unpack_from(">HHIH", octets, at)
         at += 10
         if at + size > len(octets):
             raise Malformed("a record's data is cut off")
@@ -111,7 +111,7 @@ def _data(octets: bytes, at: int, size: int, kind: int, ttl_s: int) -> tuple:
         return ttl_s, "%d.%d.%d.%d" % tuple(octets[at : at + 4])
     if size < 7:
         raise Malformed("an SRV record of %d octets" % size)
-    priority, weight, port = struct.unpack(">HHH", octets[at : at + 6])
+    priority, weight, port = struct.unpack_from(">HHH", octets, at)
     return ttl_s, priority, weight, port, _read_name(octets, at + 6)[0]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import math
 from pathlib import Path
@@ -15,6 +16,7 @@ from machines import MACHINES, call
 from witness import emodel, quality
 
 VECTORS = Path(__file__).parents[1] / "vectors"
+FIRMWARE = Path(__file__).parents[2] / "firmware" / "witness"
 
 
 def load(name: str) -> dict[str, Any]:
@@ -174,6 +176,15 @@ def test_bursts_agree_with_a_slow_reading_of_the_rfc(pattern, gmin):
         20 * len(outside) // gaps if gaps else 0,
         len(found),
     ]
+
+
+@pytest.mark.parametrize("path", ["quality.py", "emodel.py", "sample.py", "probes/window.py", "probes/stamp_packet.py"])
+def test_no_float_can_arise_on_a_board_of_single_precision(path):
+    tree = ast.parse((FIRMWARE / path).read_text())
+    floats = [n for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, float)]
+    divisions = [n for n in ast.walk(tree) if isinstance(n, (ast.BinOp, ast.AugAssign)) and isinstance(n.op, ast.Div)]
+    named = [n for n in ast.walk(tree) if isinstance(n, ast.Name) and n.id in ("float", "math")]
+    assert not floats + divisions + named
 
 
 def test_percentile_is_a_measured_value_at_the_nearest_rank():

@@ -69,8 +69,8 @@ def decode_reflected(octets: bytes, key: bytes | None = None) -> Reflected:
     if key is None:
         if len(octets) < BASE_OCTETS:
             raise Malformed("wanted at least %d octets, got %d" % (BASE_OCTETS, len(octets)))
-        sequence, sent, estimate, ssid, received, sender_sequence, sender_sent, sender_estimate = struct.unpack(
-            ">IQHHQIQH", octets[:38]
+        sequence, sent, estimate, ssid, received, sender_sequence, sender_sent, sender_estimate = struct.unpack_from(
+            ">IQHHQIQH", octets
         )
     else:
         if len(octets) < AUTHENTICATED_OCTETS:
@@ -81,7 +81,7 @@ def decode_reflected(octets: bytes, key: bytes | None = None) -> Reflected:
             raise Malformed("the HMAC is wrong")
         (
             sequence, sent, estimate, ssid, received, sender_sequence, sender_sent, sender_estimate,
-        ) = struct.unpack(">I12xQHH4xQ8xI12xQH", octets[:74])  # fmt: skip
+        ) = struct.unpack_from(">I12xQHH4xQ8xI12xQH", octets)  # fmt: skip
     if not estimate & 0xFF or not sender_estimate & 0xFF:
         raise Malformed("an error estimate with multiplier 0")
     return Reflected(sequence, ssid, sent, received, estimate, sender_sequence, sender_sent)
