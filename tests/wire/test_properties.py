@@ -11,6 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from linewitness.evidence.batch import check_batch
 from linewitness.evidence.signed import Signer
 from linewitness_wire import cbor, chain, codes, cose, envelope, record

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from linewitness.evidence.batch import check_batch
 from linewitness.evidence.enrolment import encode_enrolment, open_enrolment
 from linewitness_wire import cose
 from linewitness_wire.errors import WireError
-
 from simulations.board.harness import available_vms, package_files, run_on_vm
 
 HERE = Path(__file__).parent

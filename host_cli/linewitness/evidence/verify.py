@@ -3,7 +3,7 @@
 In this order: the archive's form; the manifest's signature and each file's SHA-256; the fleet's enrolments; the
 checkpoints and their timestamps; every batch with its signature and chain; completeness and time against the
 timestamps; the plans; the summary, computed again. A finding names the witness and the sequence number. What makes a
-dossier refused, what only incomplete, is listed in docs/wire-format.md, section 13.
+dossier refused, what only incomplete, is listed in docs/wire-format.md, section 14.
 """
 
 from __future__ import annotations

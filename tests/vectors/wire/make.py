@@ -226,7 +226,7 @@ def body_cases():
         ("reading_codes_none_of_it", readings(changed(EDGE, f7=[[200, 0]])), "OutOfRange", "a code that did not occur"),
         ("reading_codes_map", readings(changed(EDGE, f7={200: 1})), "WrongType", "codes is an array of pairs"),
         ("reading_mos_5", readings(changed(WINDOW, f20=5000)), "OutOfRange", "G.107 ends at 4.5"),
-        ("reading_mos_0", readings(changed(WINDOW, f20=0)), "OutOfRange", "MOS begins at 1"),
+        ("reading_mos_0", readings(changed(WINDOW, f20=0)), "OutOfRange", "G.107 gives nothing below 0.988"),
         ("reading_r_without_counts", readings({0: 1, 1: 0, 2: 5, 19: 9000}), "OutOfRange", "R of no samples"),
         ("reading_burst_of_four", readings(changed(WINDOW, f17=[1, 2, 3, 4])), "OutOfRange", "burst has five items"),
         ("reading_rssi_positive", readings(changed(LINK, f21=21)), "OutOfRange", "no receiver hears +21 dBm"),
