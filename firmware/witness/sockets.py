@@ -22,7 +22,7 @@ from asyncio import core  # type: ignore[attr-defined]  # the boards' stubs leav
 
 from linewitness_wire import codes
 
-from .sample import Sample, answered, unanswered
+from .sample import Sample, answered, unanswered, within
 
 ENDPOINTS_KEPT = 32
 NO_ROUTE = (getattr(errno, "ENETUNREACH", 101), errno.EHOSTUNREACH)
@@ -44,6 +44,10 @@ class Ready:
 
     def __await__(self):  # type: ignore[no-untyped-def]  # MicroPython awaits any iterator
         return self.__iter__()
+
+    async def wait(self) -> None:
+        """Return when it is."""
+        await self
 
     def __next__(self) -> None:
         if self._asked:
@@ -186,15 +190,12 @@ class Datagram:
             number = self.send(octets, peer)
             if number:
                 return self.refused(number, sent_us)
-            try:
-                await asyncio.wait_for_ms(exchange.done.wait(), (timeout_us + 999) // 1000)
-            except asyncio.TimeoutError:
-                pass  # The reply may still have come between the deadline and now: the verdict says.
+            await within(timeout_us, exchange.done.wait)
             if exchange.verdict is None:
-                return unanswered(self.clock, self.link, sent_us, timeout_us)
+                return unanswered(self.clock, self.link, sent_us)
             fate, code = exchange.verdict
             if fate == codes.FATE_LOST:
-                return unanswered(self.clock, self.link, sent_us, timeout_us, code)
+                return unanswered(self.clock, self.link, sent_us, code)
             return answered(self.clock, sent_us, exchange.received_us, timeout_us, fate, code)
         finally:
             self.clock.unwatch()

@@ -284,6 +284,22 @@ tell((await asyncio.gather(probe.run(t, "127.0.0.1"), stall()))[0])
     assert fates(samples) == [(codes.FATE_ANSWERED, None), (codes.FATE_VOID, None)]
 
 
+def test_a_reply_that_lies_unread_over_the_deadline_is_void_and_not_loss():
+    with udp_peer(lambda query, n: [dns_response(query)]) as (port, _):
+        samples = run(
+            DNS,
+            f"""
+async def stall():
+    await asyncio.sleep_ms(0)
+    await asyncio.sleep_ms(0)
+    time.sleep_ms(55)
+t = target(codes.METHOD_DNS, {port}, 50, dns_target(0).options)
+tell((await asyncio.gather(probe.run(t, "127.0.0.1"), stall()))[0])
+""",
+        )
+    assert fates(samples) == [(codes.FATE_VOID, None)]
+
+
 def test_control_is_silent_in_a_window_and_goes_on_after_it():
     with udp_peer(lambda query, n: [dns_response(query)]) as (port, received):
         (told,) = run(

@@ -15,8 +15,8 @@ A single-shot probe (icmp, dns, tcp, sip) is made once and serves all targets of
              LOST and VOID: None, or -errno of the local stack. It goes into the reading's CODES where it is not None
 
 `target.timeout_ms` is the loss threshold and part of the metric: what comes later is lost (RFC 7680, 2.6). `run` takes
-at most that long, and before it as long as a call-quality window lasts where the method sends through `control`, which
-is silent in a window. `target.port` 0 means the method's own port (DNS 53, SIP 5060, STAMP 862).
+at most that long and 5 ms, and before it as long as a call-quality window lasts where the method sends through
+`control`, which is silent in a window. `target.port` 0 means the method's own port (DNS 53, SIP 5060, STAMP 862).
 
 The window probe (stamp) is one at a time over all targets (it takes `quiet` itself and waits for it):
 

@@ -13,6 +13,7 @@ import asyncio
 import struct
 
 from linewitness_wire import codes, plan
+from witness.sample import within
 
 from . import stamp_packet
 from .window import Window
@@ -169,7 +170,4 @@ class _Session:
         """Return when every packet is answered, or timeout_us after the last."""
         self._complete.clear()
         if self._window.outstanding:
-            try:
-                await asyncio.wait_for_ms(self._complete.wait(), (timeout_us + 999) // 1000)
-            except asyncio.TimeoutError:
-                pass  # What is outstanding now is lost; the window says so.
+            await within(timeout_us, self._complete.wait)

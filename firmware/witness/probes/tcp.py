@@ -10,7 +10,7 @@ import asyncio
 import errno
 
 from linewitness_wire import codes, plan
-from witness.sample import Sample, answered, unanswered
+from witness.sample import Sample, answered, unanswered, within
 from witness.sockets import Ready
 
 from .base import SingleShot
@@ -50,10 +50,8 @@ class Tcp(SingleShot):
         sent_us = self._clock.now_us()
         number = _errno_of(sock.connect, peer)
         if number in IN_PROGRESS:
-            try:
-                await asyncio.wait_for_ms(_wait(Ready(sock, write=True)), (timeout_us + 999) // 1000)
-            except asyncio.TimeoutError:
-                return unanswered(self._clock, self._link, sent_us, timeout_us)
+            if not await within(timeout_us, Ready(sock, write=True).wait):
+                return unanswered(self._clock, self._link, sent_us)
             received_us = self._clock.now_us()
             number = _errno_of(sock.recv, 1)
             if number == errno.EAGAIN:
@@ -64,11 +62,7 @@ class Tcp(SingleShot):
             return answered(self._clock, sent_us, received_us, timeout_us, codes.FATE_ANSWERED, None)
         if number in REFUSALS:
             return answered(self._clock, sent_us, received_us, timeout_us, codes.FATE_WRONG, -number)
-        return unanswered(self._clock, self._link, sent_us, timeout_us, -number)
-
-
-async def _wait(ready: Ready) -> None:
-    await ready
+        return unanswered(self._clock, self._link, sent_us, -number)
 
 
 def _errno_of(call, argument) -> int:
