@@ -11,8 +11,9 @@ A single-shot probe (icmp, dns, tcp, sip) is made once and serves all targets of
     fate     codes.FATE_*
     sent_us  clock.now_us() just before the packet was handed to the stack (or could not be)
     rtt_us   to the reply, microseconds; an int exactly where fate is ANSWERED or WRONG, else None
-    code     ANSWERED: None, or a SIP status other than 200; WRONG: DNS RCODE, SIP status, -errno (TCP refused);
-             LOST and VOID: None, or -errno of the local stack. It goes into the reading's CODES where it is not None
+    code     ANSWERED: None, a SIP status other than 200, or 3 (NXDOMAIN); WRONG: DNS RCODE, SIP status, -errno (TCP
+             refused); LOST and VOID: None, or -errno of the local stack. It goes into the reading's CODES where it is
+             not None
 
 `target.timeout_ms` is the loss threshold and part of the metric: what comes later is lost (RFC 7680, 2.6). `run` takes
 at most that long and 5 ms, and before it as long as a call-quality window lasts where the method sends through
@@ -36,7 +37,7 @@ What is handed to the constructors:
            .watch(), .unwatch(): a pair around everything in flight; probes and sockets call them themselves
            .stall_us_since(t_us) -> the longest stall of the loop since t_us, 0 where there was none, one that has just
            ended and that the clock's own task has not noticed yet included
-  link     .is_up() -> bool
+  link     .is_up() -> bool; .address() -> our own dotted IPv4 address, None without one
   urandom  n -> n random octets (os.urandom)
   sockets  see witness.sockets: `control`, `media` (Datagram), `icmp` (Icmp), `quiet` (Quiet)
 
