@@ -72,7 +72,7 @@ class App:
         self.supervisor = Supervisor(clock, event, log, board.feed, self._tick)
         tls = tls_context(ssl, config.broker["ca"]) if config.broker["tls"] else None
         self.uplink = Uplink(
-            clock, config, self.journal, self.resolver, self.quiet, self.slots, tls, self._command, event, log,
+            clock, self.link, config, self.journal, self.resolver, self.quiet, self.slots, tls, self._command, event, log,
             board.random,
         )  # fmt: skip
         self.commander = Commander(

@@ -24,14 +24,17 @@ RESEND_MS = 10_000
 CONNECT_MS = 8_000
 PACE_MS = 20  # between batches of a back-fill
 LOOK_MS = 1_000
+LINK_MS = 250
+CERTIFICATE_REFUSED = "-9984"  # MBEDTLS_ERR_X509_CERT_VERIFY_FAILED
 
 
 class Uplink:
     """tls: makes the ssl context, or None for a plain connection (see tls_context); command(envelope.Command) hears of
     authentic commands; log(text) of what the person at the branch could mend."""
 
-    def __init__(self, clock, config, journal, resolver, quiet, slots, tls, command, event, log, random) -> None:
+    def __init__(self, clock, link, config, journal, resolver, quiet, slots, tls, command, event, log, random) -> None:
         self._clock = clock
+        self._link = link
         self._config = config
         self._journal = journal
         self._resolver = resolver
@@ -60,12 +63,12 @@ class Uplink:
     async def run(self, progress) -> None:
         """Keep connected and send, for ever."""
         while True:
+            while not self._link.is_up():
+                await self._wait(LINK_MS, progress)
             began_us = self._clock.now_us()
             try:
                 await self._session(progress)
-            except (MqttProblem, OSError, ValueError) as error:
-                self._tell(error)
-            except Unresolved as error:
+            except (MqttProblem, Unresolved, OSError, ValueError) as error:
                 self._tell(error)
             finally:
                 await self._drop()
@@ -86,13 +89,18 @@ class Uplink:
         """Say once what is wrong, and what to try."""
         broker = self._config.broker
         where = "broker %s:%d" % (broker["host"], broker["port"])
+        what = str(error)
         if isinstance(error, Refused):
             attempt = "correct broker.user and broker.password in config.json"
-        elif isinstance(error, (ValueError, MemoryError)):
-            attempt = "see that /ca.der is the certificate of the broker's own authority"
+        elif isinstance(error, ValueError):
+            what = "no certificate: %s" % error
+            attempt = "put the certificate of the broker's authority into %s, in DER" % broker["ca"]
+        elif CERTIFICATE_REFUSED in what:
+            what = "the broker's certificate is of another authority, for another name or out of its time"
+            attempt = "see that %s is of its authority and that broker.host is the name in it" % broker["ca"]
         else:
             attempt = "see that the broker runs and can be reached from this network"
-        said = "uplink: %s (%s); try: %s" % (error, where, attempt)
+        said = "uplink: %s (%s); try: %s" % (what, where, attempt)
         if said != self._said:
             self._said = said
             self._log(said)
