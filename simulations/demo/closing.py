@@ -10,7 +10,7 @@ from typing import Any
 from linewitness.model import Settlement, Side, Verdict
 from simulations.demo.opening import Set
 from simulations.demo.play import Truth
-from simulations.demo.stage import DemoError, Stage
+from simulations.demo.stage import DemoError, Stage, utc_text
 
 WIDEST_US = 4_000_000
 
@@ -20,16 +20,18 @@ def settle_and_prove(stage: Stage, set_: Set, truth: list[Truth]) -> bool:
     stage.say("outages sync: the provider's own statements, archived as they are now")
     stage.command("outages", "sync", set_.status_url, "--provider", "VoxCloud")
     stage.stop("collect")
+    period = (stage.began, utc_text(time.time()))
     stage.say("checkpoint: a Merkle root over the ledger, timestamped by a (test) authority")
     stage.command("checkpoint")
     folder = stage.folder
     settlement_file, report, dossier = folder / "settlement.json", folder / "report.html", folder / "dossier.zip"
     stage.say("settle: whose side was it?")
-    stage.command("settle", "--out", str(settlement_file))
+    stage.command("settle", "--from", period[0], "--to", period[1], "--out", str(settlement_file))
     stage.command("report", "--settlement", str(settlement_file), "--out", str(report))
     stage.say(f"report: {report}")
     stage.command(
-        *("dossier", "--settlement", str(settlement_file), "--report", str(report), "--out", str(dossier)),
+        *("dossier", "--from", period[0], "--to", period[1], "--contract", str(stage.contract)),
+        *("--settlement", str(settlement_file), "--report", str(report), "--out", str(dossier)),
     )
     stage.say(f"dossier: {dossier} ({dossier.stat().st_size // 1024} KiB)")
     fleet_key = (stage.fleet / "keys" / "fleet.pub").read_text().split()[-1]

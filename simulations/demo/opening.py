@@ -40,6 +40,7 @@ class Set:
 def peers(stage: Stage) -> Iterator[Set]:
     """Yield the Set with every peer running."""
     with PeersProcess(*PEERS) as running, PeersProcess("tsa=tsa") as authority:
+        running.set("dns", zone={"example.com": {"A": [f"{scenario.ANCHORS[0]}"]}})
         ports = {label: port for label, (_, port) in running.addresses.items()}
         for name in REFLECTORS:
             ports[name] = free_port(socket.SOCK_DGRAM)
@@ -78,8 +79,8 @@ def build(stage: Stage, set_: Set, vm: str, profile: str) -> list[BranchOnStage]
         stage.say(f"witness enrol {branch.site} {branch.witness}: its key was made on the board and stays there")
         stage.command("witness", "enrol", branch.site, branch.witness, "--port", line)
         on_stage.board.client.reset()
+    stage.say("plan publish: what will be measured, signed and timestamped before anything is")
     stage.command("plan", "publish", "--out", str(stage.folder / "plan"))
-    stage.command("checkpoint")
     stage.behind("collect", "collect", "--broker", f"127.0.0.1:{port}")
     _wait_for_batches(stage, branches)
     return branches
@@ -92,8 +93,8 @@ def _configure(stage: Stage, set_: Set) -> None:
     with (stage.fleet / "fleet.toml").open("a") as file:
         file.write(f'\n[timestamps]\nurl = "{set_.authority_url}"\nroot = "keys/authority.pem"\n')
     contract = Path(__file__).parent / "voxcloud.toml"
-    (stage.fleet / "contracts" / "voxcloud.toml").write_text(contract.read_text())
-    stage.command("contract", "check", str(stage.fleet / "contracts" / "voxcloud.toml"))
+    stage.contract.write_text(contract.read_text())
+    stage.command("contract", "check", str(stage.contract))
 
 
 def _wait_for_batches(stage: Stage, branches: list[BranchOnStage]) -> None:
@@ -101,8 +102,8 @@ def _wait_for_batches(stage: Stage, branches: list[BranchOnStage]) -> None:
     stage.say("the boards boot, set their clocks and begin to report")
     end_s = time.monotonic() + 90
     while time.monotonic() < end_s:
-        rows = stage.command("status").get("witnesses", [])
-        if sum(1 for row in rows if row.get("batches", 0) >= 2) == len(branches):
+        rows = stage.command("witness", "list")["value"]
+        if sum(1 for row in rows if row["batches"] >= 2) == len(branches):
             return
         time.sleep(2)
     raise DemoError(f"no batches from the boards in 90 s; their consoles: {branches[0].log().parent.parent}")

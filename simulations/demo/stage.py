@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,11 @@ def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
         return int(probe.getsockname()[1])
 
 
+def utc_text(unix_s: float) -> str:
+    """Return a time as the command line takes it, in whole seconds."""
+    return datetime.fromtimestamp(int(unix_s), UTC).isoformat()
+
+
 class Stage:
     """Runs `linewitness` commands on the demo's fleet, in the foreground or behind the scene."""
 
@@ -37,7 +43,9 @@ class Stage:
         self.logs = folder / "logs"
         self.logs.mkdir(parents=True)
         self._behind: dict[str, subprocess.Popen[bytes]] = {}
+        self.contract = self.fleet / "contracts" / "voxcloud.toml"
         self.started_s = time.monotonic()
+        self.began = utc_text(time.time())
 
     def command(self, *words: str, expect: int = 0) -> dict[str, Any]:
         """Run one command with --json and return what it printed. Raises DemoError for another exit code."""

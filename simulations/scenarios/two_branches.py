@@ -99,7 +99,7 @@ def network(branch: Branch, ports: dict[str, int]) -> dict[str, Any]:
         },
         "second-edge": {"address": SECOND_EDGE, "via": [*near, "peering"], "udp": {"5060": peer("second_sip")}},
         "reflector": {"address": REFLECTOR, "via": far, "udp": {"862": peer("reflector")}},
-        "broker": {"address": BROKER, "via": far, "tcp_peers": {"8883": peer("broker")}},
+        "broker": {"address": BROKER, "via": far, "tcp_peers": {str(ports["broker"]): peer("broker")}},
     }
     for i, address in enumerate(ANCHORS, 1):
         nodes[f"anchor-{i}"] = {"address": address, "via": far, "tcp_peers": {"443": peer("tcp")}}
