@@ -338,17 +338,25 @@ class Settlement:
     coverage: tuple[Coverage, ...]
     findings: tuple[Finding, ...]
 
+    def to_plain(self) -> dict[str, Any]:
+        """Return the settlement as plain dicts and lists, its format named."""
+        return {"format": FORMAT, **plain(self)}
+
+    @classmethod
+    def from_plain(cls, value: Any) -> Settlement:
+        """Return the Settlement that to_plain() made the value from. Raises ValueError for anything else."""
+        if not isinstance(value, dict) or value.get("format") != FORMAT:
+            raise ValueError(f"settlement: wanted format {FORMAT}")
+        return build(cls, {k: v for k, v in value.items() if k != "format"})
+
     def to_json(self) -> str:
         """Return the settlement as JSON: sorted keys, one spelling, a line break at the end."""
-        return json.dumps({"format": FORMAT, **plain(self)}, ensure_ascii=False, sort_keys=True, indent=1) + "\n"
+        return json.dumps(self.to_plain(), ensure_ascii=False, sort_keys=True, indent=1) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> Settlement:
         """Return the Settlement that to_json() wrote. Raises ValueError for anything else."""
-        value = json.loads(text)
-        if not isinstance(value, dict) or value.pop("format", None) != FORMAT:
-            raise ValueError(f"settlement: wanted format {FORMAT}")
-        return build(cls, value)
+        return cls.from_plain(json.loads(text))
 
 
 T = TypeVar("T")

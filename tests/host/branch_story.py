@@ -103,6 +103,7 @@ class Branch:
     first_seq: int = 1
     steps: tuple[tuple[int, int], ...] = ()  # (from true time after T0, step_us) of its UTC
     broker_down: tuple[int, int] | None = None  # batches wait for its end
+    loss_ppm: int = 0  # of the line, at random, by a hash of probe and time
     plan: Plan = field(init=False)
 
     def __post_init__(self) -> None:
@@ -213,6 +214,9 @@ class Branch:
             crossed = (at_us + int(where * rtt_us), at_us + int((1 - where) * rtt_us))
             if any(fault.start_us <= t < fault.end_us for t in crossed):
                 return codes.FATE_WRONG if fault.code is not None else codes.FATE_LOST
+        dice = hashlib.sha256(f"{self.site} {probe} {at_us}".encode()).digest() if self.loss_ppm else b""
+        if dice and int.from_bytes(dice[:4], "big") % 1_000_000 < self.loss_ppm:
+            return codes.FATE_LOST
         return codes.FATE_ANSWERED
 
     def _link_down(self, at_us: int) -> bool:

@@ -55,7 +55,9 @@ percent = 10
 )
 
 
-def told(*branches: Branch, posts: tuple[OutagePost, ...] = (), shuffle: int | None = None, **options: Any) -> Settlement:
+def told(
+    *branches: Branch, posts: tuple[OutagePost, ...] = (), shuffle: int | None = None, **options: Any
+) -> Settlement:
     """Settle the branches' stories."""
     period = (T0, T0 + max(b.duration_us for b in branches))
     records = []
@@ -66,6 +68,13 @@ def told(*branches: Branch, posts: tuple[OutagePost, ...] = (), shuffle: int | N
             random.Random(shuffle).shuffle(batches)
         records.append(read_site(site, batches, {b.plan_hash: b.plan for b in here}, *period))
     return settle(records, INFOS, posts, [CONTRACT], period, **options)
+
+
+def settled_from(branch: Branch, batches: list[Batch]) -> Settlement:
+    """Settle what is left of one branch's batches."""
+    period = (T0, T0 + branch.duration_us)
+    got = read_site(branch.site, batches, {branch.plan_hash: branch.plan}, *period)
+    return settle([got], INFOS, (), [CONTRACT], period)
 
 
 def post(start_us: int, end_us: int, **changes: Any) -> OutagePost:
@@ -315,7 +324,8 @@ def test_a_clock_step_that_cannot_be_settled_is_carried_in_the_bounds() -> None:
 
 def test_a_clock_ahead_of_the_hosts_is_flagged_and_nothing_of_it_claimed() -> None:
     ahead = Branch("leeds", (OUT,), clock_error_us=30 * SECOND)
-    settlement = told(ahead, Branch("york", (replace(OUT, start_us=OUT.start_us + 30 * SECOND),)), claim_unconfirmed=True)
+    later = replace(OUT, start_us=OUT.start_us + 30 * SECOND)
+    settlement = told(ahead, Branch("york", (later,)), claim_unconfirmed=True)
     assert any(f.kind == "clock_disputed" for f in settlement.findings)
     for verdict in settlement.verdicts:
         assert verdict.site != "leeds" or not verdict.claimable
@@ -325,8 +335,7 @@ def test_a_clock_ahead_of_the_hosts_is_flagged_and_nothing_of_it_claimed() -> No
 def test_a_silent_witness_is_unmeasured_and_accuses_nobody() -> None:
     branch = Branch("leeds", (OUT,))
     batches = [b for b in branch.batches() if not 7 <= b.header.seq <= 12]
-    period = (T0, T0 + branch.duration_us)
-    settled = settle([read_site("leeds", batches, {branch.plan_hash: branch.plan}, *period)], INFOS, (), [CONTRACT], period)
+    settled = settled_from(branch, batches)
     witness = [s for s in settled.spans if s.segment is Segment.WITNESS]
     assert [s.state for s in witness] == [State.UP, State.UNMEASURED, State.UP]
     assert settled.coverage[0].gaps == ((7, 12),)
@@ -347,8 +356,7 @@ def test_void_samples_say_nothing() -> None:
     for b in branch.batches():
         readings = [void(r) if 5 <= b.header.seq <= 9 else r for r in b.body.readings]
         batches.append(replace(b, body=record.Body(readings, b.body.events)))
-    period = (T0, T0 + branch.duration_us)
-    settled = settle([read_site("leeds", batches, {branch.plan_hash: branch.plan}, *period)], INFOS, (), [CONTRACT], period)
+    settled = settled_from(branch, batches)
     assert settled.verdicts == ()
     assert State.UNMEASURED in {s.state for s in settled.spans if s.segment is Segment.PROVIDER}
     assert 40 <= settled.accounts[0].unknown_s - (settled.accounts[0].total_s - 300) <= 60
@@ -394,6 +402,27 @@ def test_random_faults_are_bounded_and_nothing_of_the_customers_becomes_the_prov
     assert [v.side for v in got] == [sides[f.part] for f in faults]
     for verdict, fault in zip(got, faults, strict=True):
         assert_ends(verdict, fault.start_us, fault.end_us)
+
+
+SLOW = tuple(
+    replace(p, period_us=(2 if p.host == EDGE and p.method == "icmp" else 5 if p.method == "icmp" else 10) * SECOND)
+    for p in PROBES
+)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_at_slow_rounds_on_lossy_lines_the_provider_is_never_blamed_for_others_faults(seed: int) -> None:
+    rng = random.Random(f"slow {seed}")
+    parts = ["router", "access", "link", "lan", GATEWAY, REFLECTOR, "192.0.2.1", "203.0.113.77", "transit"]
+    branches = []
+    shared = [rng.randrange(20, 250) * SECOND + rng.randrange(SECOND) for _ in range(3)]
+    for site in ("leeds", "york"):  # the same moments at both sites: as hard as chance can make it
+        faults = tuple(
+            Fault(rng.choice(parts), at, at + rng.randrange(2 * SECOND, 60 * SECOND)) for at in shared
+        )
+        branches.append(Branch(site, faults, rng.choice([SLOW, PROBES]), loss_ppm=rng.choice([0, 10_000, 50_000])))
+    settlement = told(*branches, claim_unconfirmed=True, posts=(post(0, 300 * SECOND),))
+    assert provider_seconds(settlement) == 0
 
 
 def test_the_order_of_late_data_does_not_matter() -> None:

@@ -1,0 +1,98 @@
+"""`linewitness settle`: whose side it was, until when, and what may be claimed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from linewitness.cli import command, table
+from linewitness.errors import cannot_access
+
+if TYPE_CHECKING:
+    from linewitness.fleet import Fleet
+    from linewitness.model import Bounds
+
+
+class Instant(click.ParamType):
+    """An ISO 8601 date or time; without an offset it is UTC. The value is microseconds since 1970."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        from linewitness.settle.calendar import utc_us
+
+        if isinstance(value, int):
+            return value
+        try:
+            at = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"wanted a time such as 2026-03-01T10:02:00Z, got {value!r}", param, ctx)
+        return utc_us(at if at.tzinfo is not None else at.replace(tzinfo=UTC))
+
+
+def _instant(at: Bounds) -> str:
+    from linewitness.settle.calendar import iso
+
+    return f"{iso(at.earliest_us)[11:-1]}..{iso(at.latest_us)[17:-1]}"
+
+
+def _render(value: dict[str, Any]) -> str:
+    """Return the summary: verdicts, accounts, findings."""
+    from linewitness.model import Settlement
+    from linewitness.settle.calendar import iso
+
+    settlement = Settlement.from_plain(value)
+    parts = [f"{settlement.method}, {iso(settlement.start_us)} to {iso(settlement.end_us)}"]
+    rows = [
+        (
+            v.site, iso(v.start.earliest_us)[:10], _instant(v.start), _instant(v.end),
+            f"{v.min_us / 1e6:.1f}..{v.max_us / 1e6:.1f}", v.side, v.segment or "/".join(v.candidates),
+            f"{v.confidence} %", "yes" if v.claimable else "no",
+        )
+        for v in settlement.verdicts
+    ]  # fmt: skip
+    headings = ("site", "date", "start (UTC)", "end (UTC)", "seconds", "side", "segment", "sure", "claimable")
+    parts.append(table(headings, rows) if rows else "no failure seen")
+    caveats = sorted({c for v in settlement.verdicts for c in v.caveats})
+    parts += [f"caveat: {c}" for c in caveats]
+    if settlement.accounts:
+        headings = ("site", "contract", "month", "up s", "claimed s", "excluded s", "not claimable s", "unknown s", "")
+        parts.append(table(headings, [
+            (a.site, a.contract, a.month, a.up_s, a.claimed_s, sum(s for _, s in a.excluded_s),
+             sum(s for _, s in a.not_claimable_s), a.unknown_s, a.standing)
+            for a in settlement.accounts
+        ]))  # fmt: skip
+    parts += [f"{f.kind}: {f.subject}: {f.text}" for f in settlement.findings]
+    return "\n".join(parts)
+
+
+@command(render=_render)
+@click.option("--from", "from_us", type=Instant(), help="Start (default: the first reading).")
+@click.option("--to", "to_us", type=Instant(), help="End, not included (default: the last reading).")
+@click.option("--site", "sites", multiple=True, help="Show this site only; repeatable. All are pooled all the same.")
+@click.option("--claim-unconfirmed", is_flag=True, help="Claim also what no evidence from outside confirms.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the settlement as JSON.")
+def settle(
+    fleet: Fleet,
+    from_us: int | None,
+    to_us: int | None,
+    sites: tuple[str, ...],
+    claim_unconfirmed: bool,
+    out: Path | None,
+) -> object:
+    """Settle whose side each failure was on, and the contract's arithmetic.
+
+    Example: linewitness settle --from 2026-03-01 --to 2026-04-01 --out march.json
+    """
+    from linewitness.settling import settle_fleet
+
+    settlement = settle_fleet(fleet, from_us, to_us, sites, claim_unconfirmed=claim_unconfirmed)
+    if out is not None:
+        try:
+            out.write_text(settlement.to_json(), encoding="utf-8")
+        except OSError as e:
+            raise cannot_access(e, out) from e
+    return settlement.to_plain()

@@ -1,0 +1,129 @@
+"""Settling a fleet: reads its ledger, sites, contracts and status archive, and hands all of it to settle.engine."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from linewitness.errors import CannotDo, Incomplete, Refused, cannot_access
+from linewitness.model import Settlement
+from linewitness.outages.archive import read_posts
+from linewitness.settle.contract import Contract, load
+from linewitness.settle.engine import settle
+from linewitness.settle.pool import SiteInfo
+from linewitness.settle.timeline import Batch, SiteRecord, read_site
+from linewitness_wire import cose, plan, record
+from linewitness_wire.errors import WireError
+
+if TYPE_CHECKING:
+    from linewitness.fleet import Fleet
+    from linewitness.ledger import Ledger
+    from linewitness.ledger.records import StoredBatch
+
+MARGIN_US = 86_400_000_000  # a boot may have got its time, or have sent its batches, a day outside of the period
+
+
+def settle_fleet(
+    fleet: Fleet,
+    from_us: int | None = None,
+    to_us: int | None = None,
+    sites: Iterable[str] = (),
+    *,
+    claim_unconfirmed: bool = False,
+) -> Settlement:
+    """Return the Settlement of [from_us, to_us), by default all that the ledger holds.
+
+    sites: show these only; all sites are pooled all the same. Raises Incomplete where nothing was measured.
+    """
+    known = {s.name: SiteInfo(s.name, s.isp, s.provider, s.carrier) for s in fleet.sites()}
+    for name in sites:
+        if name not in known:
+            raise CannotDo(f"no site '{name}'", "--site", "linewitness site list")
+    contracts = read_contracts(fleet)
+    with fleet.ledger() as ledger:
+        period = _period(ledger, from_us, to_us)
+        plans = dict(read_plans(ledger))
+        records: list[SiteRecord] = []
+        for site in sorted({e.site for e in ledger.enrolments()}):
+            if site not in known:
+                raise CannotDo(f"batches of a site without a file: '{site}'", str(fleet.root / "sites"), "site add")
+            stored = ledger.batches(site, from_us=period[0] - MARGIN_US, to_us=period[1] + MARGIN_US)
+            records.append(read_site(site, read_batches(stored), plans, *period))
+        snapshots = read_posts(ledger)
+    settlement = settle(records, known, snapshots, contracts, period, claim_unconfirmed=claim_unconfirmed)
+    return only(settlement, set(sites)) if sites else settlement
+
+
+def read_batches(stored: Iterable[StoredBatch]) -> Iterator[Batch]:
+    """Yield the ledger's batches decoded. Raises Refused for one that is not what its own hashes say."""
+    for s in stored:
+        where = f"{s.site}/{s.witness} seq {s.seq}"
+        try:
+            header = record.decode_header(cose.split(s.cose).payload)
+            if s.body is not None and hashlib.sha256(s.body).digest() != header.body:
+                raise Refused("the body is not the one that was signed", where, "linewitness verify")
+            body = None if s.body is None else record.decode_body(s.body)
+        except WireError as e:
+            raise Refused(f"a batch in the ledger can't be read: {e}", where, "linewitness verify") from e
+        yield Batch(s.site, s.witness, header, body, s.received_us)
+
+
+def read_plans(ledger: Ledger) -> Iterator[tuple[bytes, plan.Plan]]:
+    """Yield (SHA-256, plan) of every plan that a witness got."""
+    for item in ledger.items("plan"):
+        try:
+            yield item.sha256, plan.decode_plan(item.content)
+        except WireError as e:
+            raise Refused(f"a plan in the ledger can't be read: {e}", item.name, "linewitness plan publish") from e
+
+
+def read_contracts(fleet: Fleet) -> list[Contract]:
+    """Return the fleet's contracts, by file name. Raises Refused with key and line."""
+    result = []
+    for path in sorted(fleet.contracts.glob("*.toml")):
+        try:
+            result.append(load(path.read_text(encoding="utf-8"), str(path)))
+        except OSError as e:
+            raise cannot_access(e, path) from e
+        except UnicodeDecodeError as e:
+            raise Refused("not UTF-8 text", str(path), "save it as UTF-8") from e
+    return result
+
+
+def only(settlement: Settlement, sites: set[str]) -> Settlement:
+    """Return the part of a settlement that is about some of its sites."""
+    kept = [i for i, v in enumerate(settlement.verdicts) if v.site in sites]
+    places = {old: new for new, old in enumerate(kept)}
+    return replace(
+        settlement,
+        sites=tuple(s for s in settlement.sites if s in sites),
+        spans=tuple(s for s in settlement.spans if s.site in sites),
+        verdicts=tuple(settlement.verdicts[i] for i in kept),
+        breaches=tuple(replace(b, verdict=places[b.verdict]) for b in settlement.breaches if b.site in sites),
+        accounts=tuple(a for a in settlement.accounts if a.site in sites),
+        coverage=tuple(c for c in settlement.coverage if c.site in sites),
+        findings=tuple(
+            f for f in settlement.findings if f.subject.split("/")[0] in sites or f.kind.startswith(("post", "maint"))
+        ),
+    )
+
+
+def _period(ledger: Ledger, from_us: int | None, to_us: int | None) -> tuple[int, int]:
+    """Return the period asked for, its open ends set by what the ledger holds, in whole seconds."""
+    first, last = from_us, to_us
+    if first is None or last is None:
+        starts, ends = [], []
+        for s in ledger.batches():
+            header = record.decode_header(cose.split(s.cose).payload)
+            if header.clock.utc_us is not None:
+                starts.append(header.clock.utc_us - (header.end_us - header.start_us))
+                ends.append(header.clock.utc_us)
+        if not ends:
+            raise Incomplete("nothing measured yet: the ledger has no batch with a time", str(ledger.path), "collect")
+        first = min(starts) // 1_000_000 * 1_000_000 if first is None else first
+        last = -(-max(ends) // 1_000_000) * 1_000_000 if last is None else last
+    if first >= last:
+        raise CannotDo("the period is empty: --from is not before --to", "settle", "--from 2026-03-01 --to 2026-04-01")
+    return first, last

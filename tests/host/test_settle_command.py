@@ -1,0 +1,109 @@
+"""`linewitness settle`: from a ledger to a settlement, the same bytes each time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from branch_story import EDGE, SECOND, T0, Branch, Fault
+from click.testing import CliRunner
+from nacl.signing import SigningKey
+from test_contract import GOOD
+from test_outages import SITE
+
+from linewitness import cli
+from linewitness.fleet import Fleet
+from linewitness.founding import found_fleet
+from linewitness.ledger import Enrolment, NewBatch
+from linewitness.model import Settlement, Side
+from linewitness_wire import cose, plan, record
+
+OUT = Fault(EDGE, 100 * SECOND + 123_456, 140 * SECOND + 654_321)
+ISPS = {"leeds": "isp-one", "york": "isp-two"}
+
+
+def store(fleet: Fleet, branch: Branch) -> None:
+    """Sign the branch's story, chain it and put it into the ledger, as enrolment and collector would have."""
+    key = SigningKey(hashlib.sha256(branch.site.encode()).digest())
+    kid = cose.kid(bytes(key.verify_key))
+    enrolment = Enrolment(branch.site, "w1", kid, bytes(key.verify_key), bytes(32), 1, T0, b"record of " + kid)
+    previous = record.NO_PREVIOUS
+    new = []
+    for batch in branch.batches():
+        payload = record.encode_header(batch.header._replace(previous=previous))
+        message = cose.to_be_signed(cose.protected(kid), cose.aad(branch.site, "w1"), payload)
+        octets = cose.join(kid, payload, key.sign(message).signature)
+        previous = cose.digest(octets)
+        assert batch.body is not None
+        body = record.encode_body(batch.body)
+        header = record.decode_header(payload)
+        new.append(NewBatch(branch.site, "w1", kid, header, previous, octets, body, batch.received_us))
+    with fleet.ledger() as ledger:
+        ledger.add_enrolment(enrolment)
+        ledger.add_item("plan", f"{branch.site}/w1", plan.encode_plan(branch.plan), T0)
+        ledger.store(new)
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Fleet:
+    made, _ = found_fleet(tmp_path / "fleet", "test", ["127.0.0.1"], 8883)
+    for folder in (made.root / "sites", made.contracts):
+        folder.mkdir(exist_ok=True)
+    for site, isp in ISPS.items():
+        text = SITE.replace("isp-one", isp).replace('"leeds"', f'"{site}"')
+        (made.root / "sites" / f"{site}.toml").write_text(text)
+    (made.contracts / "acme.toml").write_text(GOOD)
+    return made
+
+
+def run(fleet: Fleet, *arguments: str) -> Any:
+    return CliRunner().invoke(cli.main, ["settle", *arguments, "--fleet", str(fleet.root)])
+
+
+def test_a_ledger_is_settled_byte_for_byte_the_same(fleet: Fleet, tmp_path: Path) -> None:
+    for site in ISPS:
+        store(fleet, Branch(site, (OUT,)))
+    outs = [tmp_path / "a.json", tmp_path / "b.json"]
+    for out in outs:
+        result = run(fleet, "--out", str(out))
+        assert result.exit_code == 0, result.output
+    assert outs[0].read_bytes() == outs[1].read_bytes()
+    settlement = Settlement.from_json(outs[0].read_text())
+    assert [(v.site, v.side) for v in settlement.verdicts] == [("leeds", Side.PROVIDER), ("york", Side.PROVIDER)]
+    assert [a.time_zone for a in settlement.accounts] == ["Europe/London"] * 2
+    assert "block at the customer's side not excluded" in result.stdout
+    as_json = run(fleet, "--json")
+    assert Settlement.from_plain(json.loads(as_json.stdout)) == settlement
+
+
+def test_one_site_is_shown_but_all_are_pooled(fleet: Fleet) -> None:
+    for site in ISPS:
+        store(fleet, Branch(site, (OUT,)))
+    settlement = Settlement.from_plain(json.loads(run(fleet, "--site", "york", "--json").stdout))
+    assert settlement.sites == ("york",)
+    assert [v.side for v in settlement.verdicts] == [Side.PROVIDER]
+    assert [b.verdict for b in settlement.breaches] == [0]
+
+
+def test_the_period_is_the_one_asked_for(fleet: Fleet) -> None:
+    store(fleet, Branch("leeds", (OUT,)))
+    result = run(fleet, "--from", "2026-03-01T10:03:00Z", "--to", "2026-03-01T10:05:00+00:00", "--json")
+    settlement = Settlement.from_plain(json.loads(result.stdout))
+    assert (settlement.start_us, settlement.end_us) == (T0 + 180 * SECOND, T0 + 300 * SECOND)
+    assert settlement.verdicts == ()
+
+
+def test_bad_input_is_one_line_with_its_exit_code(fleet: Fleet, tmp_path: Path) -> None:
+    nothing = run(fleet)
+    assert (nothing.exit_code, nothing.stderr.count("\n")) == (4, 1)
+    store(fleet, Branch("leeds"))
+    assert run(fleet, "--site", "bath").exit_code == 1
+    assert run(fleet, "--from", "soon").exit_code == 2
+    assert run(fleet, "--out", str(tmp_path / "no" / "where.json")).exit_code == 1
+    (fleet.contracts / "acme.toml").write_text(GOOD.replace("below_percent = 99\n", "below_percent = 98\n"))
+    refused = run(fleet)
+    assert refused.exit_code == 3
+    assert "acme.toml:28" in refused.stderr
