@@ -33,6 +33,7 @@ from simulations.board.sockets import POLLIN, POLLOUT, Counters, SocketTable
 from simulations.board.topology import parse_topology
 
 COMMAND_HANDLE = 0xFFFF
+SOFT_RESET = "soft reset"
 CONSOLE_FD, TERMINAL_FD = 0, 1
 
 
@@ -138,7 +139,7 @@ class Device:
         self.reactor.forget(machine.requests)
         self.reactor.forget(machine.console)
         machine.kill()
-        self.sockets.close_all()
+        self.sockets.close_all(abandon=cause != SOFT_RESET)
         self.nic.power_off()
         self.nvs.power_off()
         self.console.input.clear()
@@ -227,7 +228,7 @@ class Device:
         self._reply(0, json.dumps(len(source)).encode())
 
     def soft_reset(self, *, run_main: bool) -> None:
-        self.power_off("soft reset")
+        self.power_off(SOFT_RESET)
         self.power_on("SOFT_RESET" if "SOFT_RESET" in self.profile.reset_causes else "PWRON_RESET", run_main=run_main)
 
     def input_arrived(self) -> None:

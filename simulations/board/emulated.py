@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import struct
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol
@@ -49,6 +50,8 @@ class EmulatedNetwork(Network):
         self.crossing = Crossing(reactor.scheduler, topology)
         self.crossing.interface_up = interface_up
         self._peers: dict[str, Any] = {}
+        # Those of the latest boots; an abandoned one holds its peer's connection open.
+        self._connections: deque[EmulatedTcp] = deque(maxlen=1000)
 
     def open_udp(self, deliver: Deliver) -> DatagramPort:
         return EmulatedUdp(self, deliver)
@@ -58,8 +61,10 @@ class EmulatedNetwork(Network):
 
     def connect_tcp(self, address: Address, window_bytes: int) -> TcpPort:
         self.check_interface()
-        return EmulatedTcp(self.reactor, self.crossing, self.topology, self.topology.nodes.get(address[0]), address,
-                           window_bytes)
+        connection = EmulatedTcp(self.reactor, self.crossing, self.topology, self.topology.nodes.get(address[0]),
+                                 address, window_bytes)
+        self._connections.append(connection)
+        return connection
 
     def listen_tcp(self, address: Address, backlog: int, accept: Accept, window_bytes: int) -> ListenPort:
         return listen_on_loopback(self.reactor, self.topology.listen_ports, address, backlog, accept, window_bytes)
@@ -68,7 +73,9 @@ class EmulatedNetwork(Network):
         return name if is_dotted(name) else self.topology.names.get(name)
 
     def close(self) -> None:
-        """Its sockets are closed one by one by their owners."""
+        """Let go of the peers of every connection, abandoned ones too."""
+        for connection in self._connections:
+            connection.release()
 
     def check_interface(self) -> None:
         """Raise EHOSTUNREACH while the board's interface is down."""

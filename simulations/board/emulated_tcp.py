@@ -129,6 +129,18 @@ class EmulatedTcp(TcpPort):
         if self._down is not None:
             self._down.closed = True
 
+    def abandon(self) -> None:
+        """Nothing more goes either way; the peer is not told, and finds out by its own time-outs."""
+        self._closed = True
+        for pipe in (self._up, self._down):
+            if pipe is not None:
+                pipe.closed = True
+
+    def release(self) -> None:
+        """Let go of the peer, at the end of the emulation."""
+        if self._peer is not None:
+            self._peer.reset()
+
     def _send_syn(self, retry_us: int) -> None:
         if self._closed or self.connected or self.error or self._node is None:
             return

@@ -103,9 +103,13 @@ class KernelTcp(TcpPort):
         else:
             self._watch()
 
+    def abandon(self) -> None:
+        self.reset()
+
     def reset(self) -> None:
-        """Close with RST."""
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        """Close with RST: the kernel cannot fall silent."""
+        if self._socket.fileno() >= 0:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         self._close_now()
 
     def _close_now(self) -> None:

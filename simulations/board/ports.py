@@ -59,6 +59,10 @@ class TcpPort:
         """Send what was taken, then the end of the stream."""
         raise NotImplementedError
 
+    def abandon(self) -> None:
+        """The board has lost its power: no end of the stream is sent."""
+        self.close()
+
     def fail(self, number: int) -> None:
         """End the connection with errno `number`."""
         self.error = number

@@ -283,9 +283,13 @@ class SocketTable:
         if sock is not None:
             sock.close()
 
-    def close_all(self) -> None:
-        """Power-off."""
-        for fd in list(self._sockets):
+    def close_all(self, *, abandon: bool) -> None:
+        """Close every socket; with `abandon` as a power cut does, without a word to the peers."""
+        for fd, sock in list(self._sockets.items()):
+            if abandon and isinstance(sock, StreamSocket) and sock.port is not None:
+                sock.port.changed = _ignore
+                sock.port.abandon()
+                sock.port = None
             self.close(fd)
         self._contexts.clear()
 

@@ -71,6 +71,7 @@ class TlsPort(TcpPort):
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._unsent = bytearray()
+        self._pumping = False
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server, hostname)
         self.changed = port.changed
         port.changed = self._pump
@@ -99,6 +100,9 @@ class TlsPort(TcpPort):
             self._flush()
         self._port.close()
 
+    def abandon(self) -> None:
+        self._port.abandon()
+
     def certificate(self) -> bytes:
         """The peer's, in DER; empty when it showed none."""
         return self._tls.getpeercert(binary_form=True) or b""
@@ -111,10 +115,15 @@ class TlsPort(TcpPort):
     def _flush(self) -> None:
         self._unsent += self._outgoing.read()
         if self._unsent and self._port.connected:
-            sent = self._port.send(bytes(self._unsent))
-            del self._unsent[:sent]
+            # Taken out first: the port may call `changed` from within.
+            data, self._unsent = bytes(self._unsent), bytearray()
+            sent = self._port.send(data)
+            self._unsent[:0] = data[sent:]
 
     def _pump(self) -> None:
+        if self._pumping:
+            return
+        self._pumping = True
         if self._port.received:
             self._incoming.write(bytes(self._port.received))
             self._port.received.clear()
@@ -126,6 +135,7 @@ class TlsPort(TcpPort):
         self._flush()
         if self._port.error and not self.error:
             self.error = self._port.error
+        self._pumping = False
         self.changed()
 
     def _advance(self) -> None:

@@ -1,60 +1,22 @@
 """Firmware-like programs behave on the virtual board as on a board: asyncio, sockets, files, machine, clock."""
 
+import datetime
 import socket
+import ssl
 import threading
-from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from simulations.board.harness import VmError, available_vms, run_on_board
+from tests.simulations.board_world import tcp_echo, udp_echo
 
 pytestmark = pytest.mark.parametrize("vm", available_vms())
-
-
-@pytest.fixture
-def udp_echo() -> Iterator[int]:
-    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    server.bind(("127.0.0.1", 0))
-    server.settimeout(10)
-
-    def serve() -> None:
-        while True:
-            try:
-                data, address = server.recvfrom(2000)
-            except OSError:
-                return
-            if data == b"stop":
-                return
-            server.sendto(data, address)
-
-    thread = threading.Thread(target=serve)
-    thread.start()
-    yield server.getsockname()[1]
-    server.sendto(b"stop", server.getsockname())
-    thread.join()
-    server.close()
-
-
-@pytest.fixture
-def tcp_echo() -> Iterator[int]:
-    server = socket.create_server(("127.0.0.1", 0))
-
-    def serve() -> None:
-        while True:
-            client, _ = server.accept()
-            with client:
-                while data := client.recv(4096):
-                    if data == b"stop":
-                        return
-                    client.sendall(data)
-
-    thread = threading.Thread(target=serve)
-    thread.start()
-    yield server.getsockname()[1]
-    with socket.create_connection(server.getsockname()) as client:
-        client.sendall(b"stop")
-    thread.join()
-    server.close()
 
 
 SCHEDULER = """
@@ -129,8 +91,9 @@ def test_an_uncaught_exception_is_printed_and_fails_the_run(vm: str) -> None:
         run_on_board(vm, {}, main)
 
 
-def test_udp_by_stream_and_by_poll(vm: str, udp_echo: int) -> None:
-    main = f"""
+def test_udp_by_stream_and_by_poll(vm: str) -> None:
+    with udp_echo() as port:
+        main = f"""
 import asyncio, select, socket
 
 async def wait_readable(s):
@@ -145,34 +108,35 @@ async def main():
     except OSError as error:
         print("errno", error.errno)
     for n in range(3):
-        s.sendto(b"packet %d" % n, ("127.0.0.1", {udp_echo}))
+        s.sendto(b"packet %d" % n, ("127.0.0.1", {port}))
     got = []
     for n in range(3):
         await asyncio.StreamReader(s).readinto(bytearray(0))
         got.append(s.recvfrom(2000))
-    print([octets for octets, source in got], got[0][1] == ("127.0.0.1", {udp_echo}))
+    print([octets for octets, source in got], got[0][1] == ("127.0.0.1", {port}))
     poller = select.poll()
     poller.register(s, select.POLLIN)
     print(poller.poll(10))
-    s.sendto(b"again", ("127.0.0.1", {udp_echo}))
+    s.sendto(b"again", ("127.0.0.1", {port}))
     print(len(poller.poll(1000)), s.recv(3))
     s.close()
 
 asyncio.run(main())
 """
-    main = main.replace("await asyncio.StreamReader(s).readinto(bytearray(0))", "await wait_readable(s)")
-    assert run_on_board(vm, {}, main).splitlines() == [
-        "errno 11", "[b'packet 0', b'packet 1', b'packet 2'] True", "[]", "1 b'aga'"]
+        main = main.replace("await asyncio.StreamReader(s).readinto(bytearray(0))", "await wait_readable(s)")
+        assert run_on_board(vm, {}, main).splitlines() == [
+            "errno 11", "[b'packet 0', b'packet 1', b'packet 2'] True", "[]", "1 b'aga'"]
 
 
-def test_tcp_streams_and_refused_connections(vm: str, tcp_echo: int) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        closed_port = server.getsockname()[1]
-    main = f"""
+def test_tcp_streams_and_refused_connections(vm: str) -> None:
+    with tcp_echo() as port:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            closed_port = server.getsockname()[1]
+        main = f"""
 import asyncio
 
 async def main():
-    reader, writer = await asyncio.open_connection("127.0.0.1", {tcp_echo})
+    reader, writer = await asyncio.open_connection("127.0.0.1", {port})
     writer.write(b"one\\ntwo\\n" + bytes(20000))
     await writer.drain()
     print(await reader.readline(), await reader.readline(), len(await reader.readexactly(20000)))
@@ -196,8 +160,8 @@ async def main():
 
 asyncio.run(main())
 """
-    assert run_on_board(vm, {}, main).splitlines() == [
-        "b'one\\n' b'two\\n' 20000", "timeout", "b'still here'", "errno 111"]
+        assert run_on_board(vm, {}, main).splitlines() == [
+            "b'one\\n' b'two\\n' 20000", "timeout", "b'still here'", "errno 111"]
 
 
 def test_files_and_directories(vm: str) -> None:
@@ -259,3 +223,72 @@ except ValueError as error:
     assert run_on_board(vm, {}, main, profile=profile).splitlines() == [
         f"{'rp2 rp2' if rp2 else 'esp32 esp32'} True {8 if rp2 else 6}", f"{not rp2} True 33 True", "True 1 2",
         f"True {1970 if rp2 else 2000}", "1", "timeout exceeds 8388" if rp2 else "watchdog"]
+
+
+def make_certificate(name: str) -> tuple[bytes, bytes, bytes]:
+    """Self-signed for `name`: certificate in DER, certificate and key in PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key())
+        .serial_number(1).not_valid_before(now - datetime.timedelta(1)).not_valid_after(now + datetime.timedelta(1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256()))
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return certificate.public_bytes(Encoding.DER), certificate.public_bytes(Encoding.PEM), pem
+
+
+def test_tls_trusts_the_given_authority_and_the_right_name_alone(vm: str, tmp_path: Path) -> None:
+    der, certificate, key = make_certificate("broker.test")
+    stranger, _, _ = make_certificate("broker.test")
+    (tmp_path / "cert.pem").write_bytes(certificate + key)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "cert.pem")
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        for _ in range(3):
+            client, _ = server.accept()
+            try:
+                with context.wrap_socket(client, server_side=True) as tls:
+                    while data := tls.recv(4096):
+                        tls.sendall(data)
+            except OSError:
+                # The board refused the certificate.
+                continue
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    main = f"""
+import asyncio, ssl
+
+async def talk(ca, name):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(cadata=open(ca, "rb").read())
+    try:
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", {server.getsockname()[1]}, ssl=context, server_hostname=name)
+        writer.write(bytes(9000) + b"end\\n")
+        await writer.drain()
+        line = await reader.readline()
+        print(len(line))
+        writer.close()
+        await writer.wait_closed()
+    except OSError as error:
+        print("errno", error.errno)
+
+async def main():
+    await talk("/ca.der", "broker.test")
+    await talk("/stranger.der", "broker.test")
+    await talk("/ca.der", "other.test")
+
+asyncio.run(main())
+"""
+    files = {"ca.der": der, "stranger.der": stranger}
+    printed = run_on_board(vm, files, main, profile="pico-w")
+    thread.join(10)
+    server.close()
+    assert printed.splitlines() == ["9004", "errno -9984", "errno -9984"]
