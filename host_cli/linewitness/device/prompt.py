@@ -7,16 +7,17 @@ program that runs on the board and leaves it at its raw prompt with nothing impo
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from mpremote.transport import TransportError
+from mpremote.transport import TransportError, TransportExecError
 from mpremote.transport_serial import SerialTransport
 
 from linewitness.errors import CannotDo
 
-CHUNK_OCTETS = 1024
+CHUNK_OCTETS = 2048  # its literal is up to four times that, and fits the heap of every board at its prompt
 
 # Prints {path: hex SHA-256} of the files given and of all files below the folders given.
 _HASHES = """
@@ -120,15 +121,14 @@ class Prompt:
                     if not self._line.fs_exists(folder):
                         self._line.fs_mkdir(folder)
                 self._folders.add(folder)
-        done = 0
-
-        def report(written: int, _total: int) -> None:
-            nonlocal done
-            progress(written - done)
-            done = written
-
-        with self._explained("free space on the board, or a board with more flash"):
-            self._line.fs_writefile(path, octets, CHUNK_OCTETS, report)
+        hint = "free space on the board, or a board with more flash"
+        pieces = [octets[i : i + CHUNK_OCTETS] for i in range(0, len(octets), CHUNK_OCTETS)] or [b""]
+        for i, piece in enumerate(pieces):  # as few commands as can be: each costs two turns of the line
+            program = f"f=open({path!r},'wb')\n" if i == 0 else ""
+            program += f"f.write({piece!r})\n" + ("f.close()" if i == len(pieces) - 1 else "")
+            with self._explained(hint):
+                self._line.exec(program)
+            progress(len(piece))
 
     def remove(self, path: str) -> None:
         """Remove a file that is there."""
@@ -144,7 +144,11 @@ class Prompt:
     @contextlib.contextmanager
     def _explained(self, hint: str) -> Iterator[None]:
         try:
-            yield
+            with contextlib.redirect_stdout(io.StringIO()):  # mpremote prints what it did not expect
+                yield
+        except TransportExecError as e:
+            lines = e.error_output.strip().splitlines()
+            raise CannotDo(f"the board says: {lines[-1] if lines else e}", self.port, hint) from e
         except TransportError as e:
             raise CannotDo(f"the board does not answer: {e}", self.port, hint) from e
         except OSError as e:
