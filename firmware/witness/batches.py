@@ -9,6 +9,7 @@ import asyncio
 import gc
 
 from linewitness_wire import codes, record
+from linewitness_wire.errors import WireError
 
 from .journal import JournalFull
 
@@ -40,6 +41,7 @@ class Batcher:
         self._extra_us = None
         self._extras_us = []
         self._faults = 0
+        self._unsound = 0
         self.schedule = self.plan = self.plan_digest = None
 
     def begin_plan(self, plan, plan_digest: bytes, schedule) -> None:
@@ -85,11 +87,23 @@ class Batcher:
                 batch = self._tally.close(self._further)
                 if batch is None:
                     return True
+                self._drop_unsound(batch.body.readings)
                 self._pending = (batch, self._clock.utc(batch.end_us), self.plan_digest)
                 if self._clock.now_us() - batch.end_us < SPLIT_US:
                     return await self._seal()
             self._tally.thin()
             return False
+
+    def _drop_unsound(self, readings: list) -> None:
+        """Drop and report what no witness may sign: a fault of ours in one reading must not silence the others."""
+        for reading in readings[:]:
+            try:
+                record.check_reading(reading)
+            except WireError as error:
+                readings.remove(reading)
+                self._unsound += 1
+                self._log("a reading of target %s was dropped: %s" % (reading.get(record.TARGET), error))
+                self._event(codes.EVENT_FAULT, codes.FAULT_PROTOCOL, self._unsound)
 
     async def _seal(self) -> bool:
         batch, clock, plan_digest = self._pending

@@ -11,6 +11,9 @@ from linewitness_wire import codes, record
 
 CHECK_MS = 250
 ASSOCIATE_US = 15_000_000  # an attempt that took longer is begun anew
+RETRY_US = 1_000_000  # after one that failed: so that an access point's return is noticed to about a second
+FAILURES = ("STAT_NO_AP_FOUND", "STAT_WRONG_PASSWORD", "STAT_CONNECT_FAIL", "STAT_BEACON_TIMEOUT", "STAT_ASSOC_FAIL",
+            "STAT_HANDSHAKE_TIMEOUT")  # fmt: skip
 RSSI_RANGE_DBM = (-127, 20)
 
 
@@ -44,6 +47,7 @@ class Link:
         self._reconnects = 0
         self._ever_up = False
         self._complained = False
+        self._failures = [getattr(network, name) for name in FAILURES if hasattr(network, name)]
 
     def is_up(self) -> bool:
         """Whether packets can be sent now."""
@@ -105,7 +109,8 @@ class Link:
 
     def _associate(self) -> None:
         now_us = self._clock.now_us()
-        if self._tried_us is not None and now_us - self._tried_us < ASSOCIATE_US:
+        patience_us = RETRY_US if self._reason() in self._failures else ASSOCIATE_US
+        if self._tried_us is not None and now_us - self._tried_us < patience_us:
             return
         if self._tried_us is not None and not self._complained:
             self._complained = True
