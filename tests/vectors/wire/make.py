@@ -15,7 +15,6 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1] / "wire")]
 
-from linewitness_wire import cbor, codes, cose, envelope, record  # noqa: E402
 from material import (  # noqa: E402
     ANCHOR,
     BODIES,
@@ -38,6 +37,8 @@ from material import (  # noqa: E402
 )  # fmt: skip
 from outcome import KINDS_WITHOUT_KEYS, outcome  # noqa: E402
 from signed import enrolment_cases, signed_cases  # noqa: E402
+
+from linewitness_wire import cbor, codes, cose, envelope, record  # noqa: E402
 
 CASES = {}
 

@@ -6,6 +6,7 @@ TEST 1 is the witness's key, TEST 2 the fleet's, TEST 3 a stranger's. Nothing is
 import hashlib
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from linewitness_wire import cbor, codes, cose, plan, record
 
 SEED = bytes.fromhex("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60")

@@ -4,7 +4,6 @@ signature, header, body."""
 
 import hashlib
 
-from linewitness_wire import cbor, cose, record
 from material import (
     ALL_ONES_Y,
     BODIES,
@@ -26,6 +25,8 @@ from material import (
     public,
     sign,
 )  # fmt: skip
+
+from linewitness_wire import cbor, cose, record
 
 
 def signed_cases(case):
