@@ -139,6 +139,8 @@ def _run_mosquitto(fleet: Fleet, stop: threading.Event, ready: Callable[[], None
     path = mosquitto_path()
     if path is None:
         raise CannotDo("no mosquitto on this machine", "PATH", "--engine amqtt")
+    secrets = fleet.root / "secrets.toml"
+    changed_ns = secrets.stat().st_mtime_ns  # before the users are written, lest a change in between be missed
     settings = write_mosquitto_config(fleet)
     process = subprocess.Popen(
         [path, "-c", str(settings)],
@@ -154,8 +156,6 @@ def _run_mosquitto(fleet: Fleet, stop: threading.Event, ready: Callable[[], None
     try:
         _wait_until_listening(fleet, process, said)
         ready()
-        secrets = fleet.root / "secrets.toml"
-        changed_ns = secrets.stat().st_mtime_ns
         while not stop.wait(_SECRETS_POLL_S):
             if process.poll() is not None:
                 raise CannotDo(

@@ -172,8 +172,11 @@ class Collector:
             raise CannotDo(
                 "no certificate of the broker's authority", str(self._fleet.ca_pem), "linewitness init"
             ) from e
+        except ssl.SSLCertVerificationError as e:
+            hint = "the broker's own fleet folder, or its keys/ca.pem"
+            raise CannotDo(f"the broker's certificate does not hold: {e.verify_message}", self.where, hint) from e
         except ssl.SSLError as e:
-            raise CannotDo(f"the broker's certificate does not hold: {e.reason or e}", self.where, hint) from e
+            raise CannotDo(f"no TLS with the broker: {e.reason or e}", self.where, hint) from e
         except OSError as e:
             raise CannotDo(f"broker unreachable: {(e.strerror or str(e)).lower()}", self.where, hint) from e
         client.loop_start()
