@@ -93,6 +93,7 @@ class Office:
     def __init__(
         self, folder: Path, vm: str = "wasm", profile: str = "esp32-devkitc", plan_octets: bytes = make_plan(TARGETS),
         config: Mapping[str, Any] | None = None, broker_config: Mapping[str, Any] | None = None,
+        ca: bytes | None = None,
     ) -> None:  # fmt: skip
         self.folder = folder
         self.broker = Mosquitto(PASSWORDS)
@@ -106,6 +107,7 @@ class Office:
         self._some = threading.Condition()
         self._vm, self._profile = vm, profile
         self._plan = plan_octets
+        self._ca = ca
         self._config = dict(config or {})
         self._broker_config = dict(broker_config or {})
 
@@ -143,8 +145,8 @@ class Office:
         }  # fmt: skip
         (files / "config.json").write_text(json.dumps(config))
         (files / "plan.cbor").write_bytes(self._plan)
-        authority = load_pem_x509_certificate(self.broker.ca.read_bytes())
-        (files / "ca.der").write_bytes(authority.public_bytes(Encoding.DER))
+        authority = load_pem_x509_certificate(self.broker.ca.read_bytes()).public_bytes(Encoding.DER)
+        (files / "ca.der").write_bytes(authority if self._ca is None else self._ca)
         firmware = ROOT / "firmware"
         install = {
             "/main.py": firmware / "main.py", "/boot.py": firmware / "boot.py", "/lib/witness": firmware / "witness",
