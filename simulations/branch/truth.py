@@ -1,0 +1,113 @@
+"""Truth lines: whose side each fault was on at each site it touched, and what the phones lived through because of it.
+
+Impact is judged by one fault alone on an otherwise healthy path, from the same state the readings come from, so a
+truth line can't claim what its fault doesn't do. A fault affects calls when at least half of the time between its first
+and last bad round was bad and that lasted 30 s or more.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulations.branch.phones import live
+from simulations.branch.schedule import Occurrence
+from simulations.branch.state import Column, State, apply, overlap
+from simulations.branch.topology import Site
+from simulations.branch.world import Line, Readings
+
+PROVIDER_SIDES = ("provider", "carrier")
+CREDITS = ((0.9999, 0), (0.999, 5), (0.995, 10), (0.99, 25), (-1.0, 50))  # availability at least -> percent
+LEAST_IMPACT_S = 30.0
+# A part's whole fault; one of these at full strength is bad whatever the round, so its impact has no rounding.
+MARGIN_S = 1.0
+
+
+def truth_line(
+    site: Site, occurrence: Occurrence, t0: float, step_s: float, rounds: int, pooled: set[str]
+) -> Line | None:
+    """Return one fault's line at one site, None where the fault is the provider's but not at this site's own edge.
+
+    pooled: names of the tie-breakers that this site has.
+    """
+    kind = occurrence.kind
+    if kind.side == "provider" and "p" not in occurrence.hits[site.id]:
+        return None
+    first, covered = overlap(occurrence, t0, step_s, rounds)
+    state = State(len(covered), first)
+    apply(state, site, occurrence, t0, step_s, rounds)
+    lived = live(state, site)
+    felt = lived.bad & (covered > 0) if kind.phones and kind.side != "none" else np.zeros(len(covered), bool)
+    start, end, share = impact(occurrence, felt, covered, t0 + first * step_s, step_s)
+    affects = share >= 0.5 and end - start >= LEAST_IMPACT_S
+    if not affects:
+        start, end, share = occurrence.start, occurrence.end, 0.0
+    full = covered >= 0.999
+    return {
+        "fault": occurrence.id, "kind": kind.name, "site": site.id, "side": kind.side,
+        "start": occurrence.start, "end": occurrence.end,
+        "impact_start": round(start, 1), "impact_end": round(end, 1), "affects_calls": bool(affects),
+        "hard": bool(affects and lived.setup_failing[full].min(initial=1.0) > 0.9), "bad_frac": round(share, 3),
+        "mos": round(float(lived.mos.mean()), 2), "shared": len(occurrence.hits),
+        "ambiguous": list(kind.looks_like) if kind.tie_breaker not in pooled else [],
+        "observable": True, "sla_excluded": kind.name == "provider_maintenance",
+    }  # fmt: skip
+
+
+def impact(
+    occurrence: Occurrence, felt: NDArray[np.bool_], covered: Column, begin: float, step_s: float
+) -> tuple[float, float, float]:
+    """Return (start, end, share of bad rounds between) of the impact."""
+    at = np.flatnonzero(felt)
+    # A round that the fault only grazes may not show it: what counts is whether its neighbour inside does.
+    if not len(at):
+        return occurrence.start, occurrence.start, 0.0
+    low, high = at[0], at[-1]
+    start = occurrence.start if (low <= 1 and covered[0] < 1) or low == 0 else begin + low * step_s
+    last = len(felt) - 1
+    end = occurrence.end if (high >= last - 1 and covered[last] < 1) or high == last else begin + (high + 1) * step_s
+    inside = covered[low : high + 1] > 0.5
+    share = float(felt[low : high + 1][inside].mean()) if inside.any() else 1.0
+    return float(max(start, occurrence.start)), float(min(end, occurrence.end)), share
+
+
+def tie_breakers(site: Site, sites: list[Site]) -> set[str]:
+    """Return which means a site has to tell look-alikes apart (see faults.py)."""
+    found = set()
+    if site.snmp:
+        found.add("snmp")
+    if site.testcall:
+        found.add("testcall")
+    others = [s for s in sites if s.id != site.id]
+    if any((s.provider, s.edge) == (site.provider, site.edge) and s.isp != site.isp for s in others):
+        found.add("pooled")
+    if any((s.isp, s.region) == (site.isp, site.region) for s in others):
+        found.add("neighbour")
+    return found
+
+
+def mark_unobservable(lines: list[Line], rows: Readings, step_s: float) -> None:
+    """Mark call-affecting lines of one site whose impact has rows for less than half; missing rows are how a power cut shows."""
+    begins = rows[:, 0]
+    for line in lines:
+        if line["side"] == "customer_power" or not line["affects_calls"]:
+            continue
+        wanted = (line["impact_end"] - line["impact_start"]) / step_s
+        there = np.count_nonzero((begins > line["impact_start"] - step_s) & (begins < line["impact_end"]))
+        line["observable"] = bool(there >= 0.5 * wanted) and line["kind"] not in ("phones_dead",)
+
+
+def sla_line(lines: list[Line], span_s: float) -> Line:
+    """Return a site's downtime: the union of call-affecting provider and carrier impacts, less maintenance."""
+    down = sorted(
+        (line["impact_start"], line["impact_end"])
+        for line in lines
+        if line["side"] in PROVIDER_SIDES and line["affects_calls"] and not line["sla_excluded"]
+    )
+    total, reached = 0.0, -np.inf
+    for start, end in down:
+        total += max(0.0, end - max(start, reached))
+        reached = max(reached, end)
+    availability = 1 - total / span_s
+    credit = next(percent for least, percent in CREDITS if availability >= least)
+    return {"downtime_s": round(total, 1), "availability": availability, "credit": credit}

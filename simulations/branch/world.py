@@ -1,0 +1,217 @@
+"""A world: what witnesses at many sites saw, what the status pages said and, for scoring only, the truth. A folder:
+
+    meta.json              fields (column order), t0 (epoch s), step (s), T (rounds), days, sites, seed, profile, rows
+    sites.json             what the host was told of each site
+    readings/<site>.csv.gz one row a round with a header line; an empty field was not measured
+    readings/<site>.npz    the same: float64 [rows, 2] (t, t_rx) and float32 [rows, all columns or all but these two]
+    status.jsonl           the providers' posts
+    truth.jsonl, truth_sla.json, truth_status.jsonl   only for scoring; what settles never opens them
+
+In memory a site's readings are one float64 array [rows, len(FIELDS)] in the order of rounds, NaN where not measured.
+Losses, shares and utilisations are 0..1, times ms unless the name says _s. Writing is canonical: the same world has
+the same bytes.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import zipfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from linewitness.errors import CannotDo
+
+Readings = NDArray[np.float64]
+Line = dict[str, Any]
+
+FIELDS = tuple(
+    (
+        "t t_rx seq boot up_s reset ntp_ok link rssi reconn ip_ok gw_loss gw_rtt gw_jit gw_tcp "
+        "dns_r_ok dns_r_ms dns_a_ok dns_a_ms pdns r_up_s r_wan r_util_u r_util_d r_cpu h1_loss h1_rtt "
+        "a1_loss a1_rtt a1_tcp a2_loss a2_rtt a2_tcp a3_loss a3_rtt a3_tcp "
+        "p_loss p_rtt p_tcp p_sip p_code p_sip_ms m_loss_u m_loss_d m_rtt m_jit m_mos e2_sip e2_loss e2_rtt "
+        "q_sip q_loss q_rtt q_jit q_mos x_loss_u x_loss_d x_rtt x_jit oc_ok c_ok c_mos c_pdd v6_a v6_p"
+    ).split(" ")
+)
+COLUMN = {name: index for index, name in enumerate(FIELDS)}
+TIMES = 2  # t and t_rx need float64: float32 resolves today's epoch to 128 s
+
+# A zip entry carries a time; a fixed one keeps equal worlds equal, byte for byte.
+ZIP_DATE = (2020, 1, 1, 0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """A world on disk, opened for settling: everything but the truth. Readings are loaded site by site on demand."""
+
+    path: Path
+    meta: Line
+    sites: tuple[Line, ...]
+    status: tuple[Line, ...]
+
+    @property
+    def t0(self) -> float:
+        return float(self.meta["t0"])
+
+    @property
+    def step_s(self) -> float:
+        return float(self.meta["step"])
+
+    @property
+    def days(self) -> float:
+        return float(self.meta["days"])
+
+    def readings(self, site: str) -> Readings:
+        """Return one site's rows, columns in the order of FIELDS."""
+        return read_readings(self.path / "readings", site, tuple(self.meta["fields"]))
+
+    def rows(self, site: str) -> Iterator[Line]:
+        """Yield one site's rows as {column: value or None}, one at a time."""
+        for row in self.readings(site):
+            yield {name: None if value != value else float(value) for name, value in zip(FIELDS, row, strict=True)}
+
+    def each(self) -> Iterator[tuple[Line, Readings]]:
+        """Yield (site, readings), one site in memory at a time."""
+        for site in self.sites:
+            yield site, self.readings(site["id"])
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What really happened; only for scoring."""
+
+    faults: tuple[Line, ...]
+    sla: dict[str, Line]
+
+
+def open_world(path: Path) -> World:
+    """Open a world for settling. CannotDo if a file is absent or unreadable."""
+    return World(
+        path, read_json(path / "meta.json"), tuple(read_json(path / "sites.json")), read_lines(path / "status.jsonl")
+    )
+
+
+def open_truth(path: Path) -> Truth:
+    """Open a world's truth. CannotDo if it has none."""
+    return Truth(read_lines(path / "truth.jsonl"), read_json(path / "truth_sla.json"))
+
+
+def read_json(path: Path) -> Any:
+    """Return a JSON file's value; CannotDo names the file."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CannotDo(f"can't read: {error}", str(path), "name a world's folder") from error
+
+
+def read_lines(path: Path) -> tuple[Line, ...]:
+    """Return a JSON-lines file's values; CannotDo names file and line."""
+    lines: list[Line] = []
+    number = 0
+    try:
+        for text in path.read_text(encoding="utf-8").splitlines():
+            number += 1
+            if text.strip():
+                lines.append(json.loads(text))
+    except OSError as error:
+        raise CannotDo(f"can't read: {error}", str(path), "name a world's folder") from error
+    except ValueError as error:
+        raise CannotDo(f"not JSON: {error}", f"{path}:{number}", "one JSON object a line") from error
+    return tuple(lines)
+
+
+def read_readings(folder: Path, site: str, fields: tuple[str, ...]) -> Readings:
+    """Return a site's rows in the order of FIELDS, from either form in any column order; absent columns are NaN."""
+    npz, text = folder / f"{site}.npz", folder / f"{site}.csv.gz"
+    if npz.exists():
+        found = read_npz(npz, fields)
+    elif text.exists():
+        fields, found = read_csv(text)
+    else:
+        raise CannotDo("a site has no readings", f"{text} or {npz.name}", "leave the site out of sites.json")
+    if fields == FIELDS:
+        return found
+    rows = np.full((len(found), len(FIELDS)), np.nan)
+    for source, name in enumerate(fields):
+        if name in COLUMN:
+            rows[:, COLUMN[name]] = found[:, source]
+    return rows
+
+
+def read_npz(path: Path, fields: tuple[str, ...]) -> Readings:
+    """Return the rows of an .npz file; CannotDo if its shapes don't fit the fields."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            # By type, not by name: the two names are a habit of the writer.
+            (times,) = (array for array in arrays.values() if array.dtype == np.float64)
+            (rest,) = (array for array in arrays.values() if array.dtype == np.float32)
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise CannotDo(
+            f"not readings: {error}", str(path), "one float64 array of times and one float32 array"
+        ) from error
+    width = len(fields)
+    if times.ndim != 2 or rest.ndim != 2 or len(times) != len(rest) or times.shape[1] < TIMES:
+        raise CannotDo(
+            f"arrays of shapes {times.shape} and {rest.shape}", str(path), "A [rows, 2] and B [rows, columns]"
+        )
+    if rest.shape[1] not in (width, width - TIMES):
+        raise CannotDo(f"{rest.shape[1]} columns, meta.json names {width}", str(path), "match fields and columns")
+    rows = np.empty((len(times), width))
+    rows[:, :TIMES] = times[:, :TIMES]
+    rows[:, TIMES:] = rest[:, TIMES - width :]
+    return rows
+
+
+def read_csv(path: Path) -> tuple[tuple[str, ...], Readings]:
+    """Return the header and the rows of a .csv.gz file; CannotDo names the line that doesn't fit."""
+    try:
+        with gzip.open(path, "rt", encoding="ascii", newline="") as file:
+            reader = csv.reader(file)
+            fields = tuple(next(reader, ()))
+            rows = []
+            for row in reader:
+                if len(row) != len(fields):
+                    raise ValueError(f"line {reader.line_num} has {len(row)} fields, the header {len(fields)}")
+                rows.append([float(text) if text else np.nan for text in row])
+    except (OSError, EOFError, ValueError) as error:
+        raise CannotDo(f"not readings: {error}", str(path), "one header, then numbers or empty fields") from error
+    return fields, np.array(rows, dtype=np.float64).reshape(len(rows), len(fields))
+
+
+def write_npz(folder: Path, site: str, rows: Readings) -> None:
+    """Write a site's rows as .npz."""
+    with zipfile.ZipFile(folder / f"{site}.npz", "w") as archive:
+        for name, array in (("A", rows[:, :TIMES]), ("B", rows.astype(np.float32))):
+            buffer = io.BytesIO()
+            np.lib.format.write_array(buffer, np.ascontiguousarray(array), allow_pickle=False)
+            entry = zipfile.ZipInfo(f"{name}.npy", ZIP_DATE)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(entry, buffer.getvalue(), compresslevel=1)
+
+
+def write_csv(folder: Path, site: str, rows: Readings) -> None:
+    """Write a site's rows as .csv.gz: times to the millisecond, the rest with 6 significant digits."""
+    with (folder / f"{site}.csv.gz").open("wb") as raw, gzip.GzipFile("", "wb", 6, raw, mtime=0) as packed:
+        packed.write((",".join(FIELDS) + "\n").encode("ascii"))
+        for row in rows.tolist():
+            times = [repr(round(value, 3)) for value in row[:TIMES]]
+            rest = ["" if value != value else f"{value:.6g}" for value in row[TIMES:]]
+            packed.write((",".join(times + rest) + "\n").encode("ascii"))
+
+
+def write_lines(path: Path, lines: Iterable[Line]) -> None:
+    """Write JSON lines."""
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write one JSON value."""
+    path.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
