@@ -139,9 +139,7 @@ class Branch:
             result.append(Batch(self.site, self.witness, record.decode_header(header_octets), body, received_us))
         return result
 
-    def _header(
-        self, i: int, start_us: int, end_us: int, octets: bytes, body: Body, previous: bytes
-    ) -> Header:
+    def _header(self, i: int, start_us: int, end_us: int, octets: bytes, body: Body, previous: bytes) -> Header:
         clock = Clock(None, None, codes.CLOCK_NONE, None)
         if end_us >= self.synced_us:
             step_us = sum(step for at_us, step in self.steps if end_us > at_us)
@@ -220,9 +218,7 @@ class Branch:
         return codes.FATE_ANSWERED
 
     def _link_down(self, at_us: int) -> bool:
-        return any(
-            f.part == "link" and f.start_us + NOTICED_US <= at_us < f.end_us + BACK_US for f in self.faults
-        )
+        return any(f.part == "link" and f.start_us + NOTICED_US <= at_us < f.end_us + BACK_US for f in self.faults)
 
     def _events(self, start_us: int, end_us: int) -> list[list[int]]:
         events = []

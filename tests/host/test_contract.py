@@ -146,3 +146,9 @@ def test_templates_say_that_they_are_templates_and_hold(name: str) -> None:
     assert result.exit_code == 0
     assert result.stdout.startswith("# TEMPLATE.")
     assert check(result.stdout)[0] is not None
+
+
+def test_the_contract_in_the_documentation_holds() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "contract.md").read_text()
+    example = text.split("```toml\n")[1].split("```")[0]
+    assert check(example)[1] == []

@@ -417,9 +417,7 @@ def test_at_slow_rounds_on_lossy_lines_the_provider_is_never_blamed_for_others_f
     branches = []
     shared = [rng.randrange(20, 250) * SECOND + rng.randrange(SECOND) for _ in range(3)]
     for site in ("leeds", "york"):  # the same moments at both sites: as hard as chance can make it
-        faults = tuple(
-            Fault(rng.choice(parts), at, at + rng.randrange(2 * SECOND, 60 * SECOND)) for at in shared
-        )
+        faults = tuple(Fault(rng.choice(parts), at, at + rng.randrange(2 * SECOND, 60 * SECOND)) for at in shared)
         branches.append(Branch(site, faults, rng.choice([SLOW, PROBES]), loss_ppm=rng.choice([0, 10_000, 50_000])))
     settlement = told(*branches, claim_unconfirmed=True, posts=(post(0, 300 * SECOND),))
     assert provider_seconds(settlement) == 0

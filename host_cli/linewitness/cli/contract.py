@@ -33,9 +33,7 @@ def _read(file: Path) -> str:
 
 def _lines(value: dict[str, object]) -> str:
     problems: list[Problem] = value["problems"]  # type: ignore[assignment]
-    lines = [
-        f"{value['file']}:{p.line}: {'warning' if p.warning else 'refused'}: {p.key}: {p.text}" for p in problems
-    ]
+    lines = [f"{value['file']}:{p.line}: {'warning' if p.warning else 'refused'}: {p.key}: {p.text}" for p in problems]
     return "\n".join([*lines, f"{value['file']}: {value['result']}"])
 
 

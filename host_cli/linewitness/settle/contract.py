@@ -167,9 +167,7 @@ def _build(data: dict[str, Any]) -> Contract:
 def _credit(x: dict[str, Any] | None) -> Credit | None:
     if x is None:
         return None
-    bands = tuple(
-        Band(_ppm(b["from_percent"]), _ppm(b["below_percent"]), int(b["percent"] * 1000)) for b in x["band"]
-    )
+    bands = tuple(Band(_ppm(b["from_percent"]), _ppm(b["below_percent"]), int(b["percent"] * 1000)) for b in x["band"])
     return Credit(x["base"], int(x["cap_percent"] * 1000), x.get("automatic", False), bands)
 
 

@@ -305,9 +305,7 @@ def _is_wrong(series: Series, at_us: int) -> bool:
     return series.count(Fate.WRONG, at_us, at_us + 1) > 0
 
 
-def _suspicion(
-    record: SiteRecord, groups: Groups, kind: str, failure: Failure, failed: Sequence[Series]
-) -> Suspicion:
+def _suspicion(record: SiteRecord, groups: Groups, kind: str, failure: Failure, failed: Sequence[Series]) -> Suspicion:
     core = failure.core
     codes = {p.row.code for p in failure.bad if p.row.code is not None and _is_wrong(p.series, p.at_us)}
     return Suspicion(
@@ -391,4 +389,3 @@ def _cite_windows(record: SiteRecord, series: Series, start_us: int, end_us: int
         series.witness, min(w.seq for w in windows), max(w.seq for w in windows), series.target, series.segment,
         sum(w.sent for w in windows), sum(w.answered for w in windows), 0, sum(w.self_delayed for w in windows),
     )  # fmt: skip
-

@@ -61,9 +61,7 @@ class BootClock:
 
 def boot_clock(who: str, headers: Sequence[tuple[Header, int]]) -> tuple[BootClock, list[Finding]]:
     """Return the clock of a boot from its (header, host's receive time in UTC us), in the order of seq."""
-    fixes = [
-        Fix(h.end_us, h.clock.utc_us, h.clock.bound_us) for h, _ in headers if h.clock.source != codes.CLOCK_NONE
-    ]
+    fixes = [Fix(h.end_us, h.clock.utc_us, h.clock.bound_us) for h, _ in headers if h.clock.source != codes.CLOCK_NONE]
     findings = []
     groups = _agreeing(fixes)
     boot = headers[0][0].boot

@@ -99,9 +99,7 @@ def _own_marks(
     marks = []
     if segment is Segment.PROVIDER:
         down = [(s.start, s.end) for s in diagnosis.suspicions if s.kind != "one_method"]
-        marks = [
-            Mark(DEGRADED, State.DEGRADED, s.start, s.end) for s in diagnosis.suspicions if s.kind == "one_method"
-        ]
+        marks = [Mark(DEGRADED, State.DEGRADED, s.start, s.end) for s in diagnosis.suspicions if s.kind == "one_method"]
     elif segment in (Segment.TRANSIT, Segment.ENDPOINT):
         failures = find_failures(series, REPLIED, series, LOST, barriers, period)
         down = [(f.start, f.end) for f in failures if f.rounds(series) >= record.fail_rounds]
