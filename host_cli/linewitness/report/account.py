@@ -5,7 +5,7 @@ from __future__ import annotations
 from linewitness.model import Account, Settlement
 from linewitness.report import times
 from linewitness.report.charts import UNKNOWN, Part, account_bar, parts_of
-from linewitness.report.facts import Context
+from linewitness.report.facts import Context, Deadline
 from linewitness.report.html import Child, Markup, el, join, table
 from linewitness.report.times import Zone
 
@@ -28,7 +28,7 @@ def _overview(settlement: Settlement, context: Context) -> Markup:
     for a in settlement.accounts:
         due = [d for d in context.deadlines if (d.contract, d.month) == (a.contract, a.month)]
         zone = Zone.named(a.time_zone)
-        deadline = "; ".join(f"{times.stamp(d.due_us, zone)} ({d.basis})" for d in due) or "–"
+        deadline = "; ".join(_claim_by(d, zone) for d in due) or "–"
         rows.append(
             (
                 _site(a),
@@ -44,6 +44,11 @@ def _overview(settlement: Settlement, context: Context) -> Markup:
         )
     headings = ("Site", "Commitment", "Month", "Target", "Achieved", "Standing", "Claimed", "Credit", "Claim by")
     return table(headings, rows, "The month at a glance; credit in percent of the contract’s base", "glance")
+
+
+def _claim_by(deadline: Deadline, zone: Zone) -> str:
+    when = "" if deadline.due_us is None else f"before {times.stamp(deadline.due_us, zone)}: "
+    return when + deadline.basis
 
 
 def _site(account: Account) -> str:

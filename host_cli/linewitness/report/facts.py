@@ -36,11 +36,11 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """A claim under a contract for a month has to arrive by due_us; basis says what the contract counts from."""
+    """A claim under a contract for a month has to arrive before due_us, None: not known. basis: the rule in words."""
 
     contract: str
     month: str
-    due_us: int
+    due_us: int | None
     basis: str
 
 

@@ -38,7 +38,7 @@ def escape(text: object) -> str:
 
 
 def _shown(character: str) -> str:
-    return " " if unicodedata.category(character) == "Zs" or character == "\t" else f"<U+{ord(character):04X}>"
+    return character if unicodedata.category(character) == "Zs" or character == "\t" else f"<U+{ord(character):04X}>"
 
 
 def el(tag: str, *children: Child, **attributes: object) -> Markup:

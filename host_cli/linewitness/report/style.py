@@ -92,14 +92,14 @@ dl.facts,dl.pairs{grid-template-columns:minmax(0,1fr);gap:0}dl.facts dd{margin-b
 svg text.said{font-size:10px}}
 @media print{:root{--paper:#fff;--ink:#000;--muted:#444;--rule:#bbb;--wash:#fff;--up:#8796a8;--customer:#0a5ea8;
 --isp:#8a6300;--transit:#00745a;--provider:#c23c0a;--carrier:#94326f;--undetermined:#5c6572;--un:#7b8796}
-html{font-size:9.5pt;line-height:1.42;print-color-adjust:exact;-webkit-print-color-adjust:exact}
+html{font-size:9.2pt;line-height:1.42;print-color-adjust:exact;-webkit-print-color-adjust:exact}
 body{max-width:none;padding:0}nav{display:none}h2{break-after:avoid;margin-top:2.4rem}h3,h4{break-after:avoid}
-h3{margin-top:1.4rem}.box{margin:1rem 0;padding:.6rem 1rem}
+h3{margin-top:1.4rem}.box{margin:.8rem 0;padding:.6rem 1rem}
 .incidents>li{margin:.6rem 0}h1{font-size:1.8rem}.lead{font-size:1.08rem;max-width:none}dl.facts{margin:.6rem 0}
 th,td{padding:.25rem .9rem .25rem 0}.posts :is(td,th){min-width:5.2rem}
 .timeline,.chart,.incidents>li,tr,.box,.scroll,pre,.sumup{break-inside:avoid}
 table :is(td,th){white-space:normal!important}
 .hash{min-width:7rem}#timelines{break-before:page}
 .scroll{overflow:visible}pre{white-space:pre-wrap}details{display:none}
-@page{size:A4;margin:15mm 15mm 17mm;@bottom-right{content:counter(page) " / " counter(pages);font:8pt sans-serif}}}
+@page{size:A4;margin:14mm 15mm 15mm;@bottom-right{content:counter(page) " / " counter(pages);font:8pt sans-serif}}}
 """
