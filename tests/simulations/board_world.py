@@ -80,9 +80,9 @@ def powered(main: str, vm: str, profile: str = "esp32-devkitc", **settings: Any)
 
 
 def play(device: Device, until: str, printed: bytearray, limit_s: int = 20) -> None:
-    """Let the board run until it has printed `until`."""
+    """Let the board run until it has printed a whole line with `until` in it."""
     end_us = device.scheduler.now_us() + limit_s * 1_000_000
-    while until.encode() not in printed:
+    while b"\n" not in printed.partition(until.encode())[2]:
         assert device.scheduler.now_us() < end_us, printed.decode()
         device.turn(device.scheduler.now_us() + 20_000)
 

