@@ -218,7 +218,11 @@ class Board:
             shutil.rmtree(self.folder)
 
     def __enter__(self) -> Board:
-        return self.start()
+        try:
+            return self.start()
+        except BoardError:
+            self.close()
+            raise
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  where: TracebackType | None) -> None:
