@@ -89,7 +89,9 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(rows)
 
-    def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any) -> NoReturn:
+    def main(  # type: ignore[override]  # always standalone: nobody gets a value back
+        self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
+    ) -> NoReturn:
         """Run and exit. Every way out is an exit code of errors.py; every error is one line on stderr."""
         given = list(sys.argv[1:] if args is None else args)
         extra["standalone_mode"] = False
@@ -155,11 +157,9 @@ def command(
                 folder = arguments.pop("fleet_folder")
                 arguments["fleet_path" if wants_path else "fleet"] = folder if wants_path else _open(folder)
             value = function(**arguments)
-            code = 0
-            if isinstance(value, Answer):
-                value, code = value.value, value.exit_code
-            show(value, as_json, render)
-            return code
+            answer = value if isinstance(value, Answer) else Answer(value, 0)
+            show(answer.value, as_json, render)
+            return answer.exit_code
 
         as_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON value.")
         wrapped: Callable[..., object] = as_json_option(run)

@@ -24,7 +24,7 @@ from linewitness.fleet import broker_users
 log = logging.getLogger(__name__)
 
 
-class FleetAccess(BaseAuthPlugin, BaseTopicPlugin):
+class FleetAccess(BaseAuthPlugin, BaseTopicPlugin):  # type: ignore[misc]  # amqtt is not typed for strict use
     """Authentication and topic rules in one."""
 
     @dataclass

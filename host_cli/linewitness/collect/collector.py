@@ -123,7 +123,7 @@ class Collector:
         return group
 
     def _take(self, client: mqtt.Client, group: list[tuple[mqtt.MQTTMessage, int]]) -> None:
-        judged = [self._intake.judge(message.topic, message.payload, at_us) for message, at_us in group]
+        judged = [self._intake.judge(message.topic, bytes(message.payload), at_us) for message, at_us in group]
         good = [one for one in judged if isinstance(one, NewBatch)]
         bad = [one for one in judged if isinstance(one, Finding)]
         outcomes = self._book.store(good)  # durable from here on

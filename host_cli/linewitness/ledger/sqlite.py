@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from linewitness.errors import CannotDo, UsageProblem
 from linewitness.ledger.records import (
@@ -95,7 +96,7 @@ class Ledger:
         times = (h.start_us, h.end_us, h.clock.utc_us, new.received_us)
         self._db.execute(_INSERT, (*place, *times, new.cose, new.body))
 
-    def _check_neighbours(self, new: NewBatch, near: dict[int, tuple]) -> str | None:
+    def _check_neighbours(self, new: NewBatch, near: dict[int, tuple[Any, ...]]) -> str | None:
         """Find a predecessor or successor that does not fit; both stay in the ledger, and the verifier sees both."""
         h = new.header
         steps = []
