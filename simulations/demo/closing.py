@@ -34,9 +34,8 @@ def settle_and_prove(stage: Stage, set_: Set, truth: list[Truth]) -> bool:
         *("--settlement", str(settlement_file), "--report", str(report), "--out", str(dossier)),
     )
     stage.say(f"dossier: {dossier} ({dossier.stat().st_size // 1024} KiB)")
-    fleet_key = (stage.fleet / "keys" / "fleet.pub").read_text().split()[-1]
     root = str(stage.fleet / "keys" / "authority.pem")
-    check = ("--fleet-key", fleet_key, "--tsa-root", root)
+    check = ("--fleet-key", stage.fingerprint, "--tsa-root", root)
     verified = stage.command("verify", str(dossier), *check)
     stage.say(f"verify, as the other side would: holds ({_count(verified)} batches)")
     named = _cheat(stage, dossier, check)

@@ -6,11 +6,12 @@ import contextlib
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from simulations.demo.branch import BATCH_S, CLEAR_ROUNDS, FAIL_ROUNDS, BranchOnStage, write_site
-from simulations.demo.stage import DemoError, Stage, free_port
+from simulations.demo.stage import DemoError, Stage, free_port, utc_text
 from simulations.lab.peers.process import PeersProcess
 from simulations.scenarios import two_branches as scenario
 
@@ -64,26 +65,35 @@ def build(stage: Stage, set_: Set, vm: str, profile: str) -> list[BranchOnStage]
     """Found the fleet, start broker and collector, flash and enrol a board a branch; return them, running."""
     stage.say("init: a fleet folder with its key, ledger and broker certificate")
     port = str(set_.ports["broker"])
-    stage.command("init", str(stage.fleet), "--host", scenario.BROKER, "--host", "127.0.0.1", "--port", port)
+    made = stage.command("init", str(stage.fleet), "--host", scenario.BROKER, "--host", "127.0.0.1", "--port", port)
+    stage.fingerprint = str(made["fingerprint"])
     _configure(stage, set_)
     stage.behind("broker", "broker", ready="listens")
     branches = []
     for branch in scenario.BRANCHES:
         write_site(stage, branch)
-        on_stage = BranchOnStage(stage, branch, vm, profile, set_.ports)
-        on_stage.start()
-        branches.append(on_stage)
-        line = on_stage.board.repl
-        stage.say(f"witness flash {branch.site} {branch.witness} --port {line}")
-        stage.command("witness", "flash", branch.site, branch.witness, "--port", line, "--board", profile)
-        stage.say(f"witness enrol {branch.site} {branch.witness}: its key was made on the board and stays there")
-        stage.command("witness", "enrol", branch.site, branch.witness, "--port", line)
-        on_stage.board.client.reset()
+        branches.append(BranchOnStage(stage, branch, vm, profile, set_.ports))
+    with ThreadPoolExecutor() as both:
+        list(both.map(lambda branch: _install(stage, branch, profile), branches))
     stage.say("plan publish: what will be measured, signed and timestamped before anything is")
     stage.command("plan", "publish", "--out", str(stage.folder / "plan"))
+    stage.began = utc_text(time.time() + 1)
+    for on_stage in branches:
+        on_stage.board.client.reset()
     stage.behind("collect", "collect", "--broker", f"127.0.0.1:{port}")
     _wait_for_batches(stage, branches)
     return branches
+
+
+def _install(stage: Stage, on_stage: BranchOnStage, profile: str) -> None:
+    """Put the firmware on a branch's board and enrol it, over its serial line."""
+    site, witness = on_stage.branch.site, on_stage.branch.witness
+    on_stage.start()
+    line = on_stage.board.repl
+    stage.say(f"witness flash {site} {witness} --port {line}")
+    stage.command("witness", "flash", site, witness, "--port", line, "--board", profile)
+    stage.say(f"witness enrol {site} {witness}: its key was made on the board and stays there")
+    stage.command("witness", "enrol", site, witness, "--port", line)
 
 
 def _configure(stage: Stage, set_: Set) -> None:
@@ -103,13 +113,13 @@ def _wait_for_batches(stage: Stage, branches: list[BranchOnStage]) -> None:
     end_s = time.monotonic() + 90
     while time.monotonic() < end_s:
         rows = stage.command("witness", "list")["value"]
-        if sum(1 for row in rows if row["batches"] >= 2) == len(branches):
+        if sum(1 for row in rows if row["batches"] >= 1) == len(branches):
             return
-        time.sleep(2)
+        time.sleep(1)
     raise DemoError(f"no batches from the boards in 90 s; their consoles: {branches[0].log().parent.parent}")
 
 
 def wait_for_quiet(stage: Stage, branches: list[BranchOnStage]) -> None:
     """Give the witnesses the time to send what they kept while they were cut off."""
     stage.say("waiting for the last batches")
-    time.sleep(BATCH_S * 1.5)
+    time.sleep(BATCH_S + 2)

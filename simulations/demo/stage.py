@@ -44,8 +44,9 @@ class Stage:
         self.logs.mkdir(parents=True)
         self._behind: dict[str, subprocess.Popen[bytes]] = {}
         self.contract = self.fleet / "contracts" / "voxcloud.toml"
+        self.fingerprint = ""
         self.started_s = time.monotonic()
-        self.began = utc_text(time.time())
+        self.began = ""  # the period's start, as the command line takes it
 
     def command(self, *words: str, expect: int = 0) -> dict[str, Any]:
         """Run one command with --json and return what it printed. Raises DemoError for another exit code."""

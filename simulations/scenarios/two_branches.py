@@ -68,14 +68,14 @@ BRANCHES = (
 )
 
 FAULTS = (
-    Fault("the provider's edge stops answering", None, "link", "provider", 20, 26, "provider", "provider"),
-    Fault("the router in Leeds hangs", "leeds", "link", "router", 62, 22, "customer", "router"),
-    Fault("the Wi-Fi in York drops", "york", "wifi", "", 100, 22, "customer", "lan"),
+    Fault("the provider's edge stops answering", None, "link", "provider", 12, 26, "provider", "provider"),
+    Fault("the router in Leeds hangs", "leeds", "link", "router", 52, 22, "customer", "router"),
+    Fault("the Wi-Fi in York drops", "york", "wifi", "", 87, 22, "customer", "lan"),
 )
 
-POST = Post(at_s=40, name="Calls may fail to connect", claims_start_s=38, resolved_at_s=52)
+POST = Post(at_s=31, name="Calls may fail to connect", claims_start_s=29, resolved_at_s=43)
 
-LASTS_S = 140
+LASTS_S = 123
 
 
 def network(branch: Branch, ports: dict[str, int]) -> dict[str, Any]:
