@@ -108,7 +108,7 @@ def _target(fields: object, i: int) -> Target:
         wanted = str if key in (OPTION_NAME, OPTION_SECRET) else int
         if isinstance(value, bool) or not isinstance(value, wanted):
             raise WrongType("%s: option %d is a %s" % (what, key, type(value).__name__))
-        if wanted is int and not 0 <= value <= 65535:
+        if isinstance(value, int) and not 0 <= value <= 65535:
             raise OutOfRange("%s: option %d: wanted 0..65535, got %d" % (what, key, value))
     limits = (
         (1, 0, len(codes.SEGMENT_NAMES) - 1), (2, 0, len(codes.METHOD_NAMES) - 1), (3, 0, 1), (5, 0, 65535),

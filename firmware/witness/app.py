@@ -51,7 +51,7 @@ FOREVER_S = 1 << 30  # a receiver shows no progress while nothing arrives
 
 
 class App:
-    """One witness. Raises ConfigProblem for files that do not fit."""
+    """One witness; its `batcher` is there from run() on. Raises ConfigProblem for files that do not fit."""
 
     def __init__(self) -> None:
         self.config = config = load_config(CONFIG)
@@ -72,13 +72,12 @@ class App:
         self.supervisor = Supervisor(clock, event, log, board.feed, self._tick)
         tls = tls_context(ssl, config.broker["ca"]) if config.broker["tls"] else None
         self.uplink = Uplink(
-            clock, self.link, config, self.journal, self.resolver, self.quiet, self.slots, tls, self._command, event, log,
-            board.random,
+            clock, self.link, config, self.journal, self.resolver, self.quiet, self.slots, tls, self._command, event,
+            log, board.random,
         )  # fmt: skip
         self.commander = Commander(
             clock, config, PLAN, self.journal, self.uplink, self.quiet, event, log, self._change_plan, self._restart
         )
-        self.batcher = None
 
     def _resolvers(self) -> list:
         return self.plan.resolvers or self.config.resolvers
@@ -93,7 +92,7 @@ class App:
             codes.METHOD_SIP_UDP: Sip(self.control, clock, board.urandom, "%s.%s" % (config.site, config.witness)),
         }
         try:
-            self.icmp = IcmpSocket(socket, clock, self.link)
+            self.icmp: "IcmpSocket | None" = IcmpSocket(socket, clock, self.link)
             self.probes[codes.METHOD_ICMP] = Icmp(self.icmp, clock, board.urandom)
         except OSError as error:
             # The plan's ICMP targets stay unmeasured, and the boot event says that this board can't.
@@ -134,8 +133,9 @@ class App:
         start(TASK_LINK, self.link.run, 30)
         start(TASK_CONTROL, lambda progress: self.control.run(), FOREVER_S)
         start(TASK_MEDIA, lambda progress: self.media.run(), FOREVER_S)
-        if self.icmp is not None:
-            start(TASK_ICMP, lambda progress: self.icmp.run(), FOREVER_S)
+        icmp = self.icmp
+        if icmp is not None:
+            start(TASK_ICMP, lambda progress: icmp.run(), FOREVER_S)
         start(TASK_SYNC, self._synchronise, 300)
         start(TASK_BATCHES, self.batcher.run, 60)
         start(TASK_UPLINK, self.uplink.run, 120)

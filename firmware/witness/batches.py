@@ -22,7 +22,8 @@ SPLIT_US = 2_000_000  # what is left after an early end is worth a batch of its 
 
 
 class Batcher:
-    """made() is called after each durable batch. `schedule`, `plan` and `plan_digest` are those in force."""
+    """made() is called after each durable batch. Set by begin_plan(), before which no batch can be made: `schedule`,
+    `plan` and `plan_digest`, those in force."""
 
     def __init__(self, clock, link, tally, slots, signer, journal, made, event, log, random) -> None:
         self._clock = clock
@@ -36,13 +37,12 @@ class Batcher:
         self._log = log
         self._random = random
         self._lock = asyncio.Lock()
-        self._pending = None  # a batch that is not durable yet, with its clock and plan
+        self._pending: "tuple | None" = None  # a batch that is not durable yet, with its clock and plan
         self._due_us = 0
-        self._extra_us = None
-        self._extras_us = []
+        self._extra_us: "int | None" = None
+        self._extras_us: "list[int]" = []
         self._faults = 0
         self._unsound = 0
-        self.schedule = self.plan = self.plan_digest = None
 
     def begin_plan(self, plan, plan_digest: bytes, schedule) -> None:
         """From now on batches are made as this plan says."""
@@ -83,14 +83,14 @@ class Batcher:
             self._extra_us = None
             self._due_us = self._slots.next_batch_us()
             gc.collect()
-            while self._pending is None or await self._seal():
+            while self._pending is None or await self._seal(self._pending):
                 batch = self._tally.close(self._further)
                 if batch is None:
                     return True
                 self._drop_unsound(batch.body.readings)
-                self._pending = (batch, self._clock.utc(batch.end_us), self.plan_digest)
+                self._pending = pending = (batch, self._clock.utc(batch.end_us), self.plan_digest)
                 if self._clock.now_us() - batch.end_us < SPLIT_US:
-                    return await self._seal()
+                    return await self._seal(pending)
             self._tally.thin()
             return False
 
@@ -105,8 +105,8 @@ class Batcher:
                 self._log("a reading of target %s was dropped: %s" % (reading.get(record.TARGET), error))
                 self._event(codes.EVENT_FAULT, codes.FAULT_PROTOCOL, self._unsound)
 
-    async def _seal(self) -> bool:
-        batch, clock, plan_digest = self._pending
+    async def _seal(self, pending: tuple) -> bool:
+        batch, clock, plan_digest = pending
         try:
             await self._signer.seal(batch, clock, plan_digest)
         except (JournalFull, OSError) as error:

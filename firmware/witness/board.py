@@ -38,7 +38,7 @@ class Board:
         self.kind = BOARDS[name]
         self.code = self.kind.code
         self.capabilities = self.kind.capabilities
-        self._watchdog = None
+        self._watchdog: "machine.WDT | None" = None
         self._led = machine.Pin(self.kind.led, machine.Pin.OUT)
         if self.kind.freq_hz is not None:
             machine.freq(self.kind.freq_hz)
@@ -98,4 +98,5 @@ class Board:
         return options
 
     def describe(self) -> str:
-        return "%s, MicroPython %d.%d.%d" % ((sys.platform,) + tuple(sys.implementation[1][:3]))
+        major, minor, micro = sys.implementation.version[:3]
+        return "%s, MicroPython %d.%d.%d" % (sys.platform, major, minor, micro)

@@ -37,11 +37,11 @@ class Clock:
         self._sleep_ms = sleep_ms
         self._last = ticks_us()
         self._now_us = 0
-        self._utc = None
+        self._utc: "Utc | None" = None
         self._watchers = 0
         self._poked = asyncio.Event()
-        self._due_us = None  # when the watching task should wake, None while it does not watch
-        self._stalls = []  # the last (end_us, length_us), oldest first
+        self._due_us: "int | None" = None  # when the watching task should wake, None while it does not watch
+        self._stalls: "list[tuple[int, int]]" = []  # the last (end_us, length_us), oldest first
         self._longest_us = 0
 
     def now_us(self) -> int:
@@ -92,6 +92,7 @@ class Clock:
     def bound_at(self, at_us: int) -> int:
         """The error bound of UTC at monotonic at_us. Requires `synchronised`."""
         utc = self._utc
+        assert utc is not None, "not synchronised"
         return utc.bound_us + abs(at_us - utc.at_us) * DRIFT_PPM // 1_000_000 + 1
 
     def utc_at(self, at_us: int) -> int | None:

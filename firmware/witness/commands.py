@@ -29,7 +29,7 @@ class Commander:
         self._log = log
         self._change_plan = change_plan
         self._reset = reset
-        self._waiting = []
+        self._waiting: "list" = []
         self._some = asyncio.Event()
 
     def take(self, command) -> None:

@@ -30,7 +30,7 @@ def firmware_digest(root: str = LIB) -> bytes:
 
 def _files(folder: str) -> list:
     """The paths of all files below a folder; none where there is no such folder."""
-    paths = []
+    paths: "list[str]" = []
     try:
         entries = list(os.ilistdir(folder))
     except OSError:

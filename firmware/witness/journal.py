@@ -133,18 +133,18 @@ class Journal:
         self._make_signer = make_signer
         self._oldest = self._newest = 0
         self._used_octets = 0
-        self._appending_at = None  # octets in the newest segment, None where the next frame begins a new one
+        self._appending_at: "int | None" = None  # in the newest segment; None: the next frame begins a new one
         self._trimmed_quiet = 0  # the segments up to this one have lost their quiet bodies
         self._trimmed_all = 0  # ... all their bodies
-        self._trims = []
+        self._trims: "list[tuple[int, int, int]]" = []
         self._acknowledged = (0, b"", 0)  # segment, kid, seq; in flash it may be older: then some are sent again
         self._cursor = (0, 0)  # segment and offset of the next frame to send
         self._skip = (b"", 0)  # batches of this key up to this number are not sent from there
-        self.signer = None
+        self.signer: "object | None" = None
         self.kid = b""
         self.head = chain.START
         self.boot = 0
-        self.anchor = None
+        self.anchor: "bytes | None" = None
         self.command_counter = 0
         self.retired = False
 
@@ -159,8 +159,7 @@ class Journal:
         self._room_octets += self._used_octets
         seed = read_checked(self._folder + "/key")
         if seed is not None:
-            self.signer = self._make_signer(seed)
-            self.kid = self.signer.kid
+            self._hold(seed)
         self._recover(numbers)
         if begin_boot:
             self.boot += 1
@@ -190,8 +189,9 @@ class Journal:
 
     def _load_state(self) -> None:
         octets = read_checked(self._folder + "/state")
-        if octets is not None:
-            segment, kid, seq, self.command_counter, self.anchor = cbor.decode(octets)
+        fields = None if octets is None else cbor.decode(octets)
+        if isinstance(fields, list):
+            segment, kid, seq, self.command_counter, self.anchor = fields
             self._acknowledged = (segment, kid, seq)
 
     def _store_state(self) -> None:
@@ -214,11 +214,15 @@ class Journal:
     def _begin_key(self) -> None:
         """Make a new key. The segment that begins its chain is written first: a key without it would be retired."""
         seed = self._urandom(32)
-        self.signer = self._make_signer(seed)
-        self.kid = self.signer.kid
+        self._hold(seed)
         self.head = chain.START
         self._begin_segment()
         write_checked(self._folder + "/key", seed)
+
+    def _hold(self, seed: bytes) -> None:
+        """Sign with the key of this seed from now on."""
+        self.signer = signer = self._make_signer(seed)
+        self.kid = signer.kid
 
     def _scan(self, number: int) -> tuple:
         """(kid, head, boot, end of the whole frames, torn, damaged) of a segment.
@@ -267,11 +271,11 @@ class Journal:
 
     def _write(self, octets: bytes, limited: bool) -> None:
         """Append to the newest segment, or begin one. A BOOT frame is written even where no room is left."""
-        if self._appending_at is None or self._appending_at + len(octets) > SEGMENT_OCTETS:
+        at = self._appending_at
+        if at is None or at + len(octets) > SEGMENT_OCTETS:
             if limited:
                 self._make_room()
-            self._begin_segment()
-        at = self._appending_at
+            at = self._begin_segment()
         self._appending_at = None  # until it is known to be whole; after a failure a new segment is begun
         with open(self._segment(self._newest), "ab") as file:
             file.write(octets)
@@ -279,7 +283,8 @@ class Journal:
         self._appending_at = at + len(octets)
         self._used_octets += _blocks(self._appending_at) - _blocks(at)
 
-    def _begin_segment(self) -> None:
+    def _begin_segment(self) -> int:
+        """Begin the newest segment with the head of the chain; return how many octets it has."""
         octets = _head_frame(self.kid, self.head, self.boot)
         number = self._newest + 1
         with open(self._segment(number), "wb") as file:
@@ -290,6 +295,7 @@ class Journal:
             self._oldest = number
         self._appending_at = len(octets)
         self._used_octets += _blocks(len(octets))
+        return len(octets)
 
     # --- room ---
 

@@ -22,6 +22,15 @@ def octets_of(address: str) -> bytes:
     return bytes([int(part) for part in address.split(".")])
 
 
+def _ethernet(lan: "dict | None"):
+    """Make the network.LAN of these arguments."""
+    options = dict(lan or {})
+    phy = options.get("phy_type")
+    if phy is not None:
+        options["phy_type"] = getattr(network, phy)
+    return network.LAN(**options)
+
+
 class Link:
     """Wi-Fi or Ethernet as config.network says; lan: arguments of network.LAN (its pins), None without one."""
 
@@ -31,17 +40,11 @@ class Link:
         self._event = event
         self._log = log
         self._wired = settings["kind"] == "ethernet"
-        if self._wired:
-            options = dict(lan or {})
-            phy = options.get("phy_type")
-            if phy is not None:
-                options["phy_type"] = getattr(network, phy)
-            self._interface = network.LAN(**options)
-        else:
-            self._interface = network.WLAN(network.STA_IF)
+        # What is used of a LAN is called the same as of a WLAN, which has more.
+        self._interface: "network.WLAN" = _ethernet(lan) if self._wired else network.WLAN(network.STA_IF)
         self._up = False
-        self._addresses = None
-        self._tried_us = None
+        self._addresses: "tuple | None" = None
+        self._tried_us: "int | None" = None
         self._up_since_us = 0
         self._up_us = 0  # in the current batch, without the time since _up_since_us
         self._reconnects = 0

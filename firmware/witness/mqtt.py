@@ -98,8 +98,8 @@ class Connection:
         self._writer = writer
         self._message = message
         self._identifier = 0
-        self._awaited = None  # (packet type, identifier) of the answer that somebody waits for
-        self._answer = None
+        self._awaited: "tuple | None" = None  # (packet type, identifier) of the answer that somebody waits for
+        self._answer = b""
         self._answered = asyncio.Event()
         self._lock = asyncio.Lock()  # one packet is written at a time
         self._heard_us = clock.now_us()
@@ -109,9 +109,10 @@ class Connection:
         """Send CONNECT and take the CONNACK. Raises Refused or Gone."""
         await self._write(packet)
         try:
-            kind, _, body = await asyncio.wait_for_ms(self._read_packet(), ANSWER_MS)
+            answer: tuple = await asyncio.wait_for_ms(self._read_packet(), ANSWER_MS)
         except asyncio.TimeoutError:
             raise Gone("no answer to CONNECT in %d s" % (ANSWER_MS // 1000))
+        kind, _, body = answer
         if kind != CONNACK or len(body) != 2:
             raise Gone("no CONNACK but a packet of type %d" % kind)
         if body[1]:

@@ -25,11 +25,12 @@ class _Task:
         self.limit_us = limit_s * 1_000_000
         self.now_us = now_us
         self.started_us = self.progress_us = now_us()
-        self.restart_at_us = None
+        self.restart_at_us: "int | None" = None
         self.restarts = 0
         self.failures = 0
-        self.fault = None
-        self.task = None
+        self.fault = codes.FAULT_CRASH
+        self.error: "Exception | None" = None
+        self.task: "asyncio.Task | None" = None
         self.finished = False
 
     def progress(self) -> None:
@@ -72,7 +73,7 @@ class Supervisor:
         self._log = log
         self._feed = feed
         self._tick = tick
-        self._tasks = []
+        self._tasks: "list[_Task]" = []
 
     def start(self, code: int, coroutine, limit_s: int) -> None:
         """Supervise one more task from now on."""
@@ -116,7 +117,7 @@ class Supervisor:
             return task.failures < MAX_FAILURES
         if task.finished:
             self._failed(task, task.fault)
-        elif now_us - task.progress_us > task.limit_us:
+        elif task.task is not None and now_us - task.progress_us > task.limit_us:
             task.task.cancel()
             task.error = None
             self._failed(task, codes.FAULT_STUCK)

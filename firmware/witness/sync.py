@@ -94,7 +94,7 @@ class Sync:
         self._urandom = urandom
         self._event = event
         self._set_rtc = set_rtc
-        self._refused = {}
+        self._refused: "dict" = {}
 
     async def run(self, servers: list, progress) -> None:
         """Synchronise with these servers (addresses or names) for ever; progress() after each round."""

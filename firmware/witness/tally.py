@@ -30,7 +30,7 @@ class Tally:
     def __init__(self, now_us, targets: int, start_us: int) -> None:
         self._now_us = now_us
         self.start_us = start_us
-        self._events = []
+        self._events: "list[list]" = []
         self._events_lost = 0
         self._samples_lost = 0
         self.begin_plan(targets)
@@ -39,9 +39,9 @@ class Tally:
         """Make room for the targets of a plan; what the one before still had is dropped, events stay."""
         self._words = [array("I") for _ in range(targets)]  # ms since start_us << 2 | fate, in the order of sending
         self._rtts_us = [array("I") for _ in range(targets)]  # 0 where there is none
-        self._codes = [[] for _ in range(targets)]  # (ms since start_us, code)
-        self._in_flight_us = [None] * targets
-        self._windows = []  # readings with an absolute START_US
+        self._codes: "list[list[tuple[int, int]]]" = [[] for _ in range(targets)]  # (ms since start_us, code)
+        self._in_flight_us: "list[int | None]" = [None] * targets
+        self._windows: "list[dict]" = []  # readings with an absolute START_US
 
     # --- taking in ---
 
@@ -172,7 +172,7 @@ class Tally:
             reading[record.RTT_US] = spread(replied)
         if void:
             reading[record.SELF_DELAYED] = void
-        counts = {}
+        counts: "dict[int, int]" = {}
         for at_ms, code in self._codes[target]:
             if at_ms < span_ms:
                 counts[code] = counts.get(code, 0) + 1

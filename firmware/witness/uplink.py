@@ -46,10 +46,9 @@ class Uplink:
         self._log = log
         self._random = random
         self._place = "linewitness/1/%s/%s/" % (config.site, config.witness)
-        self._connection = None
-        self._reading = None
-        self._entry = None
-        self._digest = b""
+        self._connection: "Connection | None" = None
+        self._reading: "asyncio.Task | None" = None
+        self._under_way: "tuple | None" = None  # the entry that was published, and its digest
         self._something = asyncio.Event()  # a new batch, an acknowledgement or the end of the connection
         self._said = ""
         self._tries = 0
@@ -110,57 +109,60 @@ class Uplink:
     # --- connecting ---
 
     async def _session(self, progress) -> None:
-        await self._connect(progress)
+        connection = await self._connect(progress)
         self._said = ""
         self.connected = True
-        self._reading = asyncio.create_task(self._read(progress))
-        await self._connection.subscribe([self._place + "ack", self._place + "command"])
-        await self._connection.publish(self._place + "state", b"online", True)
+        self._reading = asyncio.create_task(self._read(connection, progress))
+        await connection.subscribe([self._place + "ack", self._place + "command"])
+        await connection.publish(self._place + "state", b"online", True)
         while True:
             progress()
-            await self._connection.keep_alive()
+            await connection.keep_alive()
             if not self._reading:
                 raise Gone("closed by the broker")
-            await self._send_next(progress)
+            await self._send_next(connection, progress)
 
-    async def _connect(self, progress) -> None:
+    async def _connect(self, progress) -> Connection:
         broker = self._config.broker
         address = (await self._resolver.address(broker["host"])).address
         progress()
         if self._tls is None:
-            await self._open(address, None)
+            connection = await self._open(address, None)
         elif not self._tries:
             self._tries = 1
             async with self._quiet:
-                await self._open(address, self._tls())
+                connection = await self._open(address, self._tls())
         else:
             await self._until_slot(progress)
-            await self._open(address, self._tls())
+            connection = await self._open(address, self._tls())
         progress()
+        return connection
 
     async def _until_slot(self, progress) -> None:
         while not self._slots.left_us():
             progress()
             await self._clock.sleep_ms(min(LOOK_MS, self._slots.until_us() // 1000 + 1))
 
-    async def _open(self, address: str, context) -> None:
+    async def _open(self, address: str, context) -> Connection:
         broker = self._config.broker
         client = "%s.%s" % (self._config.site, self._config.witness)
         packet = connect_packet(client, broker["user"], broker["password"], self._place + "state", b"offline")
-        if context is None:
-            opening = asyncio.open_connection(address, broker["port"])
-        else:
-            opening = asyncio.open_connection(address, broker["port"], context, broker["host"])
+        where: tuple = (address, broker["port"])
+        if context is not None:
+            where += (context, broker["host"])
         try:
-            reader, writer = await asyncio.wait_for_ms(opening, CONNECT_MS)
+            streams: tuple = await asyncio.wait_for_ms(asyncio.open_connection(*where), CONNECT_MS)
         except asyncio.TimeoutError:
             raise Gone("no connection in %d s" % (CONNECT_MS // 1000))
-        self._connection = Connection(self._clock, reader, writer, self._heard)
-        await self._connection.connect(packet)
+        reader, writer = streams
+        # Set before the broker answers: whatever happens, what is open is closed.
+        self._connection = connection = Connection(self._clock, reader, writer, self._heard)
+        await connection.connect(packet)
+        return connection
 
-    async def _read(self, progress) -> None:
+    async def _read(self, connection: Connection, progress) -> None:
         try:
-            await self._connection.run(progress)
+            await connection.run(progress)
         except MqttProblem as error:
             self._tell(error)
         finally:
@@ -181,24 +183,23 @@ class Uplink:
 
     # --- sending ---
 
-    async def _send_next(self, progress) -> None:
+    async def _send_next(self, connection: Connection, progress) -> None:
         """Publish the oldest batch and wait for its acknowledgement; without one to send, wait for it a while."""
         entry = self._journal.next()
         if entry is None:
             self._something.clear()
             await self._something_within(LOOK_MS)
             return
-        self._entry = entry
-        self._digest = cose.digest(entry.cose)
+        self._under_way = (entry, cose.digest(entry.cose))
         payload = envelope.encode_batch(entry.cose, entry.body)
         await self._quiet.over()
-        await self._connection.publish(self._place + "batch", payload)
+        await connection.publish(self._place + "batch", payload)
         until_us = self._clock.now_us() + RESEND_MS * 1000
-        while self._entry is not None and self._reading and self._clock.now_us() < until_us:
+        while self._under_way is not None and self._reading and self._clock.now_us() < until_us:
             self._something.clear()
             await self._something_within(LOOK_MS)
             progress()
-            await self._connection.keep_alive()
+            await connection.keep_alive()
         await self._clock.sleep_ms(PACE_MS)
 
     async def _something_within(self, duration_ms: int) -> None:
@@ -221,10 +222,12 @@ class Uplink:
 
     def _acknowledged(self, ack) -> None:
         """Let go of the batch that is under way, if it is the one that the collector has stored."""
-        entry = self._entry
-        if entry is None or ack.seq != entry.seq or ack.digest != self._digest:
-            return  # an acknowledgement that came twice, or late
-        self._entry = None
+        if self._under_way is None:
+            return  # an acknowledgement that came twice
+        entry, digest = self._under_way
+        if ack.seq != entry.seq or ack.digest != digest:
+            return  # ... or late
+        self._under_way = None
         try:
             self._journal.acknowledge(entry, ack.anchor)
         except OSError:
