@@ -25,7 +25,6 @@ from nacl.signing import VerifyKey
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from linewitness.evidence import ed25519
-
 from simulations.board.harness import available_vms, package_files, run_on_vm
 
 CHUNK = 500
