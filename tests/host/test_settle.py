@@ -281,7 +281,7 @@ def test_a_provider_outage_that_ends_earlier_elsewhere_is_named_only_while_both_
 
 
 def test_broker_down_three_hours_loses_nothing_and_blames_nobody() -> None:
-    hours = {"duration_us": 200 * MINUTE, "batch_us": MINUTE}
+    hours: Any = {"duration_us": 200 * MINUTE, "batch_us": MINUTE, "probes": SLOW}
     quick = told(Branch("leeds", **hours), Branch("york", **hours))
     late = told(*(Branch(s, broker_down=(10 * MINUTE, 190 * MINUTE), **hours) for s in ("leeds", "york")), shuffle=4)
     assert late == quick

@@ -7,9 +7,9 @@ series failed. Its ends:
            lost probe would have come back: sent + the longest round trip seen before;
     end:   not before the last lost probe was sent, not after the first answered one came back.
 
-One lost packet beside the failure proves little: where a second failing probe follows (precedes) within 1.5 s, or the
-line lost packets in the two minutes before (after) anyway, it is the second one that bounds. Both widen by the clock's
-bound and the resolution of the record.
+One lost packet proves little, since any line loses some: it is the second failing probe from either end that bounds, so
+that a stray loss beside the failure makes nobody's downtime longer. Both ends widen by the clock's bound and the
+resolution of the record.
 
 A segment's state leaves `down` only after `clear_rounds` good rounds: `settled()` joins failures that are closer. The
 failures themselves stay apart, so that nobody is charged for the good rounds between them.
@@ -26,8 +26,6 @@ from linewitness.model import Bounds, Fate
 from linewitness.settle.intervals import Interval
 from linewitness.settle.series import Point, Series
 
-SECOND_US = 1_500_000
-LOSSY_US = 120_000_000
 LIVE_US = 600_000_000  # a target that has not replied for so long before a failure is no witness of it
 LIVE_PERIODS = 20
 
@@ -101,10 +99,7 @@ def _failure(
 ) -> Failure:
     last_good = max((p for s in alive if (p := s.last_before(fates, bad[0].at_us)) is not None), key=_at, default=None)
     first_good = _first_after(alive, fates, bad[-1].at_us)
-    series = {p.series for p in bad}
-    lossy_before = any(s.count(Fate.LOST, bad[0].at_us - LOSSY_US, bad[0].at_us) for s in series)
-    lossy_after = any(s.count(Fate.LOST, bad[-1].at_us + 1, bad[-1].at_us + LOSSY_US) for s in series)
-    opening, closing = _inner(bad, lossy_before), _inner(bad[::-1], lossy_after)
+    opening, closing = (bad[1], bad[-2]) if len(bad) > 1 else (bad[0], bad[0])
     begins_us = opening.latest_us + opening.series.longest_rtt_us(opening.at_us)
     start_us = last_good.earliest_us if last_good else period[0]
     ends_us = first_good.latest_us + (first_good.row.rtt_max_us or 0) if first_good else period[1]
@@ -118,13 +113,6 @@ def _failure(
         tuple(bad),
         tuple(sorted(counts.items(), key=lambda item: item[0].key)),
     )
-
-
-def _inner(bad: list[Point], lossy: bool) -> Point:
-    """Return the second of bad (in the order given) where it is near the first or the line is lossy, else the first."""
-    if len(bad) > 1 and (lossy or abs(bad[1].at_us - bad[0].at_us) <= SECOND_US):
-        return bad[1]
-    return bad[0]
 
 
 def _first_after(alive: Sequence[Series], fates: tuple[Fate, ...], at_us: int) -> Point | None:

@@ -252,23 +252,27 @@ def _add_counted(series: Series, row: Row, target: plan.Target, reading: dict, s
 
 
 def _add_window(series: Series, row: Row, target: plan.Target, reading: dict, start_us: int) -> None:
-    """Add a call-quality window's first and last packet, where all of its packets shared one fate."""
-    sent = reading[record.SENT]
+    """Add a call-quality window's first and last packet, where all of its packets shared one fate.
+
+    Packets that the witness itself spoilt say nothing. Which of them they were nobody knows: the first and the last
+    that count may be as many intervals further in.
+    """
+    sent, spoilt = reading[record.SENT], reading.get(record.SELF_DELAYED, 0)
     interval_us = target.options.get(plan.OPTION_INTERVAL_MS, 20) * 1000
     last_us = start_us + min((sent - 1) * interval_us, reading[record.SPAN_US])
     fate = _one_fate(reading)
-    series.rows.append(row)
+    series.rows.append(row._replace(slack_us=row.slack_us + spoilt * interval_us))
     series.add(fate, start_us, len(series.rows) - 1)
     series.add(fate, last_us, len(series.rows) - 1)
 
 
 def _one_fate(reading: dict) -> Fate:
-    sent, answered = reading[record.SENT], reading[record.ANSWERED]
-    if answered == sent:
-        return Fate.ANSWERED
-    if answered == 0 and not reading.get(record.SELF_DELAYED):
-        return Fate.LOST
-    return Fate.VOID
+    """Return the fate that all samples share which are measurements; VOID where there is none, or more than one."""
+    answered = reading[record.ANSWERED]
+    measured = reading[record.SENT] - reading.get(record.SELF_DELAYED, 0)
+    if measured == 0 or 0 < answered < measured:
+        return Fate.VOID
+    return Fate.ANSWERED if answered else Fate.LOST
 
 
 def _window(
