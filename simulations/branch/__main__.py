@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 from linewitness.errors import LinewitnessError, UsageProblem
-from simulations.branch import baselines, compare, faults, generate, score, style, world
+from simulations.branch import baselines, compare, faults, generate, measures, score, style, world
 
 STAND_IN = "baseline-b"
 
@@ -94,8 +94,9 @@ def run_settle(args: argparse.Namespace) -> None:
 
 def run_score(args: argparse.Namespace) -> None:
     """Print the measures."""
-    measured = score.score(args.world, world.read_lines(args.verdicts))
-    bounds = score.intervals(args.world, world.read_lines(args.verdicts)) if args.intervals else {}
+    found = score.records(args.world, world.read_lines(args.verdicts))
+    measured = measures.measures(found)
+    bounds = measures.intervals([found]) if args.intervals else {}
     if args.json:
         print(json.dumps(measured | {"intervals": bounds}))
         return

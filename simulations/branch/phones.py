@@ -49,7 +49,9 @@ def live(state: State, site: Site) -> Lived:
     """Return what the phones of a site lived through, by the state alone."""
     chain = (*(("phones_radio",) if site.wifi_phones else ()), *CHAIN, "p", "media_p")
     up, down = product(state, chain, ".u"), product(state, chain, ".d")
-    delay = sum((state.added(f"{part}.delay") for part in chain), np.zeros(state.rounds))
+    delay = np.zeros(state.rounds)
+    for part in chain:
+        delay = delay + state.added(f"{part}.delay")
     jitter = sum((np.square(state.added(f"{part}.jitter")) for part in chain), np.full(state.rounds, BASE_JITTER_MS**2))
     loss = np.maximum(1 - np.minimum(up, down) * (1 - state.added("carrier_loss")), BASE_LOSS)
     quality = mos(loss, BASE_RTT_MS + delay, np.sqrt(jitter))

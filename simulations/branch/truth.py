@@ -87,7 +87,7 @@ def tie_breakers(site: Site, sites: list[Site]) -> set[str]:
 
 
 def mark_unobservable(lines: list[Line], rows: Readings, step_s: float) -> None:
-    """Mark call-affecting lines of one site whose impact has rows for less than half; missing rows are how a power cut shows."""
+    """Mark one site's call-affecting lines without rows for half of the impact; a power cut shows by missing rows."""
     begins = rows[:, 0]
     for line in lines:
         if line["side"] == "customer_power" or not line["affects_calls"]:
