@@ -142,6 +142,7 @@ def default_targets(around: Surroundings) -> list[Table]:
     if around.edge:
         host, port = _split(around.edge, 5060)
         targets.append(_target("edge", "provider", "icmp", host, 0, period_ms=2_000))
+        targets.append(_target("edge-tcp", "provider", "tcp", host, port))
         targets.append(_target("edge-sip", "provider", "sip_udp", host, port, timeout_ms=2_000, query=host))
     if around.reflector:
         host, port = _split(around.reflector, 862)
