@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from linewitness_wire import record
 
 from linewitness.model import Fate
 from linewitness.settle.timeline import _one_fate
+from linewitness_wire import record
 
 
 @pytest.mark.parametrize(
