@@ -34,8 +34,10 @@ def list_boards(as_json: bool) -> None:
     profiles = [load_profile(name) for name in profile_names()]
     vms = available_vms()
     if as_json:
-        facts = [{"name": each.name, "title": each.title, "heap_kb": each.heap_kb, "filesystem_kb": each.filesystem_kb}
-                 for each in profiles]
+        facts = [
+            {"name": each.name, "title": each.title, "heap_kb": each.heap_kb, "filesystem_kb": each.filesystem_kb}
+            for each in profiles
+        ]
         click.echo(json.dumps({"boards": facts, "vms": vms}))
         return
     for each in profiles:
@@ -45,14 +47,21 @@ def list_boards(as_json: bool) -> None:
 
 @board.command(epilog=EXIT_CODES + " Example: linewitness board run --site leeds --repl-port 8266")
 @click.argument("configs", nargs=-1, type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--fleet", type=click.Path(path_type=Path, file_okay=False), envvar="LINEWITNESS_FLEET",
-              default=Path("."), show_default="$LINEWITNESS_FLEET or the current folder", help="The fleet folder.")
+@click.option(
+    "--fleet",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="LINEWITNESS_FLEET",
+    default=Path("."),
+    show_default="$LINEWITNESS_FLEET or the current folder",
+    help="The fleet folder.",
+)
 @click.option("--site", "sites", multiple=True, help="A board for this site of the fleet; may be given again.")
 @click.option("--board", "profile", help="The kind of board; default: by the site's network.")
 @click.option("--vm", type=click.Choice(["wasm", "unix"]), help="Default: wasm.")
 @click.option("--repl-port", type=int, default=0, help="Serial line's TCP port; default: any free one.")
-def run(configs: tuple[Path, ...], fleet: Path, sites: tuple[str, ...], profile: str | None, vm: str | None,
-        repl_port: int) -> None:
+def run(
+    configs: tuple[Path, ...], fleet: Path, sites: tuple[str, ...], profile: str | None, vm: str | None, repl_port: int
+) -> None:
     """Run virtual boards and show what they print, until Ctrl-C.
 
     CONFIGS are descriptions (see simulations/board/config.py). With --site, the board's flash is kept in the fleet
@@ -97,15 +106,21 @@ def _site_config(fleet: Path, site: str, profile: str | None, vm: str | None, re
     folder = fleet / "boards"
     folder.mkdir(exist_ok=True)
     table: dict[str, Any] = {
-        "name": site, "profile": profile or ("esp32-poe" if kind == "ethernet" else "esp32-devkitc"),
-        "vm": vm or "wasm", "flash": f"{site}.flash", "repl_port": repl_port, "network": {"mode": "real"}}
+        "name": site,
+        "profile": profile or ("esp32-poe" if kind == "ethernet" else "esp32-devkitc"),
+        "vm": vm or "wasm",
+        "flash": f"{site}.flash",
+        "repl_port": repl_port,
+        "network": {"mode": "real"},
+    }
     if kind == "wifi" and "ssid" in network:
         table["nic"] = {"ssid": network["ssid"], "wired": False}
     return parse_config(table, folder, site)
 
 
-def _run_several(configs: tuple[Path, ...], sites: tuple[str, ...], fleet: Path, profile: str | None,
-                 vm: str | None) -> None:
+def _run_several(
+    configs: tuple[Path, ...], sites: tuple[str, ...], fleet: Path, profile: str | None, vm: str | None
+) -> None:
     """A process for each board; every line is headed by the board's name."""
     extra = [*(["--board", profile] if profile else []), *(["--vm", vm] if vm else [])]
     jobs = [(path.stem, [str(path)]) for path in configs]

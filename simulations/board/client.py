@@ -1,10 +1,10 @@
 """Virtual boards as processes of their own, and their control channel as Python calls.
 
-    with Board({"profile": "esp32-poe", "install": {...}, "network": {...}}) as board:
-        board.client.link("access", down=True)
-        board.wait_for_text("outage")
-        board.kill()       # the parent dies with the machine: a power cut
-        board.start()      # boots from the same flash
+with Board({"profile": "esp32-poe", "install": {...}, "network": {...}}) as board:
+    board.client.link("access", down=True)
+    board.wait_for_text("outage")
+    board.kill()       # the parent dies with the machine: a power cut
+    board.start()      # boots from the same flash
 """
 
 from __future__ import annotations
@@ -168,8 +168,12 @@ class Board:
         checkout = Path(__file__).parent.parent.parent
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(checkout), os.environ.get("PYTHONPATH", "")])}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "simulations.board", "run", str(self._config)], stdin=subprocess.DEVNULL,
-            stdout=self._log, stderr=self._log, env=environment)
+            [sys.executable, "-m", "simulations.board", "run", str(self._config)],
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=self._log,
+            env=environment,
+        )
         end_s = time.monotonic() + START_TIMEOUT_S
         while self._client is None:
             if self._process.poll() is not None or time.monotonic() > end_s:
@@ -224,8 +228,9 @@ class Board:
             self.close()
             raise
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 where: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
         self.close()
 
     def _hang_up(self) -> None:

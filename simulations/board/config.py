@@ -28,8 +28,22 @@ from typing import Any
 from simulations.board.device import Settings
 from simulations.board.profile import ProfileError, load_profile
 
-KEYS = {"name", "profile", "vm", "flash", "clock", "repl_port", "control", "heap_kb", "unique_id", "seed",
-        "erase_pause", "install", "nic", "network"}
+KEYS = {
+    "name",
+    "profile",
+    "vm",
+    "flash",
+    "clock",
+    "repl_port",
+    "control",
+    "heap_kb",
+    "unique_id",
+    "seed",
+    "erase_pause",
+    "install",
+    "nic",
+    "network",
+}
 
 
 class ConfigError(Exception):
@@ -73,12 +87,21 @@ def parse_config(table: Mapping[str, Any], folder: Path, name: str = "board") ->
     if clock not in ("real", "virtual"):
         raise ConfigError(f"clock is {clock!r}; try: real or virtual")
     settings = Settings(
-        load_profile(str(table.get("profile", "esp32-devkitc"))), vm=vm,
+        load_profile(str(table.get("profile", "esp32-devkitc"))),
+        vm=vm,
         flash=folder / table["flash"] if "flash" in table else None,
-        network=dict(table.get("network", {"mode": "real"})), nic=dict(table.get("nic", {})),
-        virtual_clock=clock == "virtual", repl_port=int(table.get("repl_port", 0)), heap_kb=table.get("heap_kb"),
-        unique_id=str(table.get("unique_id", "")), seed=table.get("seed"),
-        erase_pause=bool(table.get("erase_pause", True)))
+        network=dict(table.get("network", {"mode": "real"})),
+        nic=dict(table.get("nic", {})),
+        virtual_clock=clock == "virtual",
+        repl_port=int(table.get("repl_port", 0)),
+        heap_kb=table.get("heap_kb"),
+        unique_id=str(table.get("unique_id", "")),
+        seed=table.get("seed"),
+        erase_pause=bool(table.get("erase_pause", True)),
+    )
     return BoardConfig(
-        str(table.get("name", name)), settings, folder / table["control"] if "control" in table else None,
-        {target: folder / source for target, source in table.get("install", {}).items()})
+        str(table.get("name", name)),
+        settings,
+        folder / table["control"] if "control" in table else None,
+        {target: folder / source for target, source in table.get("install", {}).items()},
+    )

@@ -212,8 +212,9 @@ class Console:
 
     def _watch(self) -> None:
         if self._client is not None:
-            self._reactor.watch(self._client.fileno(), read=None if self._out else self._read,
-                                write=self._flush if self._out else None)
+            self._reactor.watch(
+                self._client.fileno(), read=None if self._out else self._read, write=self._flush if self._out else None
+            )
 
     def _flush(self) -> None:
         if self._client is None:

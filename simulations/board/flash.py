@@ -135,9 +135,15 @@ class Flash:
         self._fs = lfs.LFSFilesystem()
         # The values of MicroPython's VfsLfs2 for this port.
         self._config = lfs.LFSConfig(
-            context=device, block_size=self.block_bytes, block_count=self.blocks, read_size=32,
-            prog_size=profile.program_bytes, cache_size=min(self.block_bytes, 4 * max(32, profile.program_bytes)),
-            lookahead_size=32, block_cycles=100)
+            context=device,
+            block_size=self.block_bytes,
+            block_count=self.blocks,
+            read_size=32,
+            prog_size=profile.program_bytes,
+            cache_size=min(self.block_bytes, 4 * max(32, profile.program_bytes)),
+            lookahead_size=32,
+            block_cycles=100,
+        )
         self._files: dict[int, lfs.LFSFile] = {}
         self._next_handle = 1
         self.formatted = False
@@ -150,8 +156,12 @@ class Flash:
 
     def open(self, path: str, mode: str) -> int:
         """A handle; `mode` as open() takes it."""
-        flags = {"r": _FLAGS["rdonly"], "w": _WRITE | _FLAGS["trunc"], "a": _WRITE | _FLAGS["append"],
-                 "x": _WRITE | _FLAGS["excl"]}[mode[0]]
+        flags = {
+            "r": _FLAGS["rdonly"],
+            "w": _WRITE | _FLAGS["trunc"],
+            "a": _WRITE | _FLAGS["append"],
+            "x": _WRITE | _FLAGS["excl"],
+        }[mode[0]]
         if "+" in mode:
             flags |= _FLAGS["rdwr"]
         file = self._do(lfs.file_open, path, int(flags))

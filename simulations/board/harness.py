@@ -50,17 +50,29 @@ def run_on_vm(vm: str, files: Mapping[str, bytes | str], main: str, timeout_s: f
         return _run(_command(vm, folder), folder, timeout_s)
 
 
-def run_on_board(vm: str, files: Mapping[str, bytes | str], main: str, timeout_s: float = 30, *,
-                 profile: str = "esp32-devkitc", network: dict[str, Any] | None = None,
-                 virtual_clock: bool = False) -> str:
+def run_on_board(
+    vm: str,
+    files: Mapping[str, bytes | str],
+    main: str,
+    timeout_s: float = 30,
+    *,
+    profile: str = "esp32-devkitc",
+    network: dict[str, Any] | None = None,
+    virtual_clock: bool = False,
+) -> str:
     """Boot a virtual board with `files` and `main` as /main.py; return what it printed until main.py ended.
 
     `network` as in topology.py; without it the kernel's sockets. With `virtual_clock` time passes as fast as the
     machine computes, and `timeout_s` stays real. Raises VmError like run_on_vm.
     """
     printed = bytearray()
-    settings = Settings(load_profile(profile), vm=vm, network=network or {"mode": "real"},
-                        virtual_clock=virtual_clock, erase_pause=False)
+    settings = Settings(
+        load_profile(profile),
+        vm=vm,
+        network=network or {"mode": "real"},
+        virtual_clock=virtual_clock,
+        erase_pause=False,
+    )
     device = Device(settings, printed.extend)
     try:
         with device.unpowered_flash() as flash:

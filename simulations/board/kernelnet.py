@@ -59,8 +59,15 @@ class KernelDatagrams(DatagramPort):
 class KernelTcp(TcpPort):
     """A TCP connection of the kernel, in connecting or (given `accepted`) open."""
 
-    def __init__(self, reactor: Reactor, window_bytes: int, *, address: Address | None = None, source: str = "",
-                 accepted: socket.socket | None = None) -> None:
+    def __init__(
+        self,
+        reactor: Reactor,
+        window_bytes: int,
+        *,
+        address: Address | None = None,
+        source: str = "",
+        accepted: socket.socket | None = None,
+    ) -> None:
         super().__init__()
         self._reactor = reactor
         self._window = window_bytes
@@ -121,11 +128,17 @@ class KernelTcp(TcpPort):
     def _watch(self) -> None:
         if self._socket.fileno() < 0:
             return
-        wants_read = (self.connected and not self.end_of_stream and not self.error and not self._closing
-                      and len(self.received) < self._window)
+        wants_read = (
+            self.connected
+            and not self.end_of_stream
+            and not self.error
+            and not self._closing
+            and len(self.received) < self._window
+        )
         wants_write = not self.connected or bool(self._unsent)
-        self._reactor.watch(self._socket.fileno(), read=self._read if wants_read else None,
-                            write=self._write if wants_write else None)
+        self._reactor.watch(
+            self._socket.fileno(), read=self._read if wants_read else None, write=self._write if wants_write else None
+        )
 
     def _read(self) -> None:
         try:
@@ -226,8 +239,9 @@ class KernelNetwork(Network):
         """Its sockets are closed one by one by their owners."""
 
 
-def listen_on_loopback(reactor: Reactor, ports: dict[int, int], address: Address, backlog: int, accept: Accept,
-                       window_bytes: int) -> ListenPort:
+def listen_on_loopback(
+    reactor: Reactor, ports: dict[int, int], address: Address, backlog: int, accept: Accept, window_bytes: int
+) -> ListenPort:
     """The board's listening port as one of 127.0.0.1: mapped, or the same, or a free one for those below 1024."""
     port = ports.get(address[1], address[1] if address[1] >= 1024 else 0)
     return KernelListener(reactor, ("127.0.0.1", port), backlog, accept, window_bytes)

@@ -15,8 +15,14 @@ BEACON_TIMEOUT = 200
 class Nic:
     """State of the interface. `up` is whether packets pass; `changed` is told when that changes."""
 
-    def __init__(self, profile: Profile, scheduler: Scheduler, settings: dict[str, Any], mac: bytes,
-                 addresses: tuple[str, str, str, str]) -> None:
+    def __init__(
+        self,
+        profile: Profile,
+        scheduler: Scheduler,
+        settings: dict[str, Any],
+        mac: bytes,
+        addresses: tuple[str, str, str, str],
+    ) -> None:
         self._profile = profile
         self._scheduler = scheduler
         self.mac = mac
@@ -26,8 +32,13 @@ class Nic:
         self.password = settings.get("password")
         self.associate_ms = int(settings.get("associate_ms", 300))
         self.values: dict[str, Any] = {
-            "channel": int(settings.get("channel", 6)), "rssi": int(settings.get("rssi", -55)), "pm": 1,
-            "txpower": 20, "hostname": profile.platform, "reconnects": -1}
+            "channel": int(settings.get("channel", 6)),
+            "rssi": int(settings.get("rssi", -55)),
+            "pm": 1,
+            "txpower": 20,
+            "hostname": profile.platform,
+            "reconnects": -1,
+        }
         self.hostname = f"mpy-{profile.platform}"
         self.active = False
         self.carrier = True

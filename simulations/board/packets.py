@@ -75,8 +75,17 @@ class Crossing:
         # Whether the board's own interface is up: a packet on its way to a board without one is lost.
         self.interface_up: Callable[[], bool] = lambda: True
 
-    def send(self, protocol: str, direction: str, node: Node, port: int, size_octets: int, data: bytes,
-             arrive: Callable[[], None], lost: Callable[[], None] | None = None) -> None:
+    def send(
+        self,
+        protocol: str,
+        direction: str,
+        node: Node,
+        port: int,
+        size_octets: int,
+        data: bytes,
+        arrive: Callable[[], None],
+        lost: Callable[[], None] | None = None,
+    ) -> None:
         """Let a packet of `size_octets` (with IP header) cross; call `arrive`, twice for a duplicate, or `lost`."""
         links = node.via if direction == UP else node.via[::-1]
         packet = self.log.add(self._scheduler.now_us(), protocol, direction, node.name, port, size_octets, data)
@@ -93,8 +102,14 @@ class Crossing:
         packet = self.log.add(self._scheduler.now_us(), protocol, UP, address, port, size_octets, data)
         packet.verdict = "no route"
 
-    def _cross(self, packet: Packet, links: tuple[str, ...], at: int, arrive: Callable[[], None],
-               lost: Callable[[], None] | None) -> None:
+    def _cross(
+        self,
+        packet: Packet,
+        links: tuple[str, ...],
+        at: int,
+        arrive: Callable[[], None],
+        lost: Callable[[], None] | None,
+    ) -> None:
         now_us = self._scheduler.now_us()
         if at == len(links):
             if packet.direction == DOWN and not self.interface_up():

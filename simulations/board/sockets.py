@@ -196,8 +196,11 @@ class SocketTable:
 
     def listening(self) -> dict[int, Address]:
         """Port of the board -> address of this computer where it is reached."""
-        return {self._bound[fd][1]: sock.port.address for fd, sock in self._sockets.items()
-                if isinstance(sock, ListenSocket) and sock.port is not None}
+        return {
+            self._bound[fd][1]: sock.port.address
+            for fd, sock in self._sockets.items()
+            if isinstance(sock, ListenSocket) and sock.port is not None
+        }
 
     def connect(self, fd: int, host: str, port: int) -> None:
         """Start a TCP connection, or fix a datagram socket's remote address."""

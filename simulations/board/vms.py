@@ -115,8 +115,17 @@ def _npm_command() -> list[str]:
 
 def _npm_install(folder: Path) -> None:
     package = f"{NPM_NAME}@{_pinned_version()}"
-    command = [*_npm_command(), "install", "--no-audit", "--no-fund", "--no-package-lock", "--no-save",
-               "--prefix", str(folder), package]
+    command = [
+        *_npm_command(),
+        "install",
+        "--no-audit",
+        "--no-fund",
+        "--no-package-lock",
+        "--no-save",
+        "--prefix",
+        str(folder),
+        package,
+    ]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=NPM_TIMEOUT_S, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:

@@ -35,9 +35,7 @@ def randoms() -> Callable[[int], bytes]:
 Random = Callable[[int], bytes]
 
 
-def make(
-    folder: str | Path, free: int = FREE, begin_boot: bool = True, random: Random | None = None
-) -> Journal:
+def make(folder: str | Path, free: int = FREE, begin_boot: bool = True, random: Random | None = None) -> Journal:
     journal = Journal(str(folder), free, random or randoms(), FakeSigner)
     journal.open(begin_boot)
     return journal

@@ -15,7 +15,9 @@ from tests.simulations.board_world import CONNECT_WIFI, office, udp_echo
 
 vms = pytest.mark.parametrize("vm", available_vms())
 
-PROBE = CONNECT_WIFI + """
+PROBE = (
+    CONNECT_WIFI
+    + """
 async def main():
     s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     s.setblocking(False)
@@ -30,14 +32,21 @@ async def main():
         n += 1
 asyncio.run(main())
 """
+)
 
 
 @vms
 def test_links_wifi_clock_and_heap_are_at_hand_while_it_runs(vm: str, tmp_path: Path) -> None:
     (tmp_path / "main.py").write_text(PROBE)
     with udp_echo() as port:
-        description = {"vm": vm, "profile": "esp32-devkitc", "network": office(udp_port=port), "erase_pause": False,
-                       "nic": {"associate_ms": 50}, "install": {"/main.py": str(tmp_path / "main.py")}}
+        description = {
+            "vm": vm,
+            "profile": "esp32-devkitc",
+            "network": office(udp_port=port),
+            "erase_pause": False,
+            "nic": {"associate_ms": 50},
+            "install": {"/main.py": str(tmp_path / "main.py")},
+        }
         with Board(description) as board:
             board.wait_for_text("reply", 10)
             board.client.link("access", down=True)
@@ -91,16 +100,24 @@ while True:
 
 
 def test_a_wrong_description_is_refused_in_one_line(tmp_path: Path) -> None:
-    for table, said in (({"machine": "wasm"}, "unknown keys machine"), ({"vm": "qemu"}, "try: wasm or unix"),
-                        ({"clock": "fast"}, "try: real or virtual")):
+    for table, said in (
+        ({"machine": "wasm"}, "unknown keys machine"),
+        ({"vm": "qemu"}, "try: wasm or unix"),
+        ({"clock": "fast"}, "try: real or virtual"),
+    ):
         with pytest.raises(ConfigError, match=said):
             parse_config(table, tmp_path)
     path = tmp_path / "board.toml"
     with pytest.raises(ConfigError, match="cannot read"):
         read_config(path)
     path.write_text('profile = "pico-z"\n')
-    done = subprocess.run([sys.executable, "-m", "simulations.board", "run", str(path)], capture_output=True, text=True,
-                          timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "simulations.board", "run", str(path)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert done.returncode == 2
     assert "no board 'pico-z'" in done.stderr
     assert len(done.stderr.splitlines()) == 1
@@ -128,8 +145,13 @@ def test_every_board_file_is_a_whole_profile() -> None:
 
 
 def test_the_command_lists_boards_and_machines() -> None:
-    done = subprocess.run([sys.executable, "-m", "simulations.board", "list", "--json"], capture_output=True, text=True,
-                          timeout=120, check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "simulations.board", "list", "--json"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
     facts = json.loads(done.stdout)
     assert "esp32-poe" in {each["name"] for each in facts["boards"]}
     assert tuple(facts["vms"]) == available_vms()

@@ -8,7 +8,9 @@ from tests.simulations.board_world import CONNECT_WIFI, office, play, powered, t
 
 vms = pytest.mark.parametrize("vm", available_vms())
 
-PING = CONNECT_WIFI + """
+PING = (
+    CONNECT_WIFI
+    + """
 def checksum(octets):
     total = sum(struct.unpack(">%dH" % (len(octets) // 2), octets))
     total = (total & 0xffff) + (total >> 16)
@@ -32,30 +34,40 @@ def ping(address, sequence):
     finally:
         s.close()
 """
+)
 
 
 @vms
 def test_nodes_answer_echo_requests_after_the_links_delay(vm: str) -> None:
-    main = PING + """
+    main = (
+        PING
+        + """
 near = ping("192.168.1.1", 1)
 far = ping("198.51.100.10", 2)
 print(near[:5], 4000 <= near[5] < 30000)
 print(far[:5], 12000 <= far[5] < 40000)
 print(ping("198.51.100.66", 3), ping("203.0.113.9", 4))
 """
+    )
     assert run_on_board(vm, {}, main, network=office()).splitlines() == [
-        "(0, 77, 1, 0, '192.168.1.1') True", "(0, 77, 2, 0, '198.51.100.10') True", "110 110"]
+        "(0, 77, 1, 0, '192.168.1.1') True",
+        "(0, 77, 2, 0, '198.51.100.10') True",
+        "110 110",
+    ]
 
 
 @vms
 def test_datagrams_cross_and_come_back_from_the_address_they_were_sent_to(vm: str) -> None:
-    main = CONNECT_WIFI + """
+    main = (
+        CONNECT_WIFI
+        + """
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.settimeout(1)
 start = time.ticks_ms()
 s.sendto(b"hello", ("198.51.100.10", 5060))
 print(s.recvfrom(100), 12 <= time.ticks_diff(time.ticks_ms(), start) < 60)
 """
+    )
     with udp_echo() as port:
         printed = run_on_board(vm, {}, main, network=office(udp_port=port))
     assert printed == "(b'hello', ('198.51.100.10', 5060)) True\n"
@@ -63,7 +75,9 @@ print(s.recvfrom(100), 12 <= time.ticks_diff(time.ticks_ms(), start) < 60)
 
 @vms
 def test_tcp_connects_refuses_hangs_and_carries_octets(vm: str) -> None:
-    main = CONNECT_WIFI + """
+    main = (
+        CONNECT_WIFI
+        + """
 async def main():
     reader, writer = await asyncio.open_connection("198.51.100.10", 5061)
     writer.write(bytes(range(256)) * 40)
@@ -84,6 +98,7 @@ async def main():
             print("timeout")
 asyncio.run(main())
 """
+    )
     with tcp_echo() as port:
         printed = run_on_board(vm, {}, main, network=office(tcp_port=port))
     assert printed.splitlines() == ["True", "errno 111", "timeout", "timeout"]
@@ -91,7 +106,9 @@ asyncio.run(main())
 
 @vms
 def test_octets_held_by_a_dead_link_arrive_when_it_lives_again(vm: str) -> None:
-    main = CONNECT_WIFI + """
+    main = (
+        CONNECT_WIFI
+        + """
 async def main():
     reader, writer = await asyncio.open_connection("198.51.100.10", 5061)
     print("connected")
@@ -106,6 +123,7 @@ async def main():
     print("after", time.ticks_diff(time.ticks_ms(), start) > 400)
 asyncio.run(main())
 """
+    )
     main = main.replace("network.WLAN(network.STA_IF)", "network.LAN()").replace('wlan.connect("office", "secret")', "")
     with tcp_echo() as port, powered(main, vm, "esp32-poe", network=office(tcp_port=port)) as (device, printed):
         play(device, "connected", printed)
@@ -123,7 +141,9 @@ asyncio.run(main())
 
 @vms
 def test_a_dropped_wifi_fails_sends_and_only_the_esp32_comes_back_by_itself(vm: str) -> None:
-    main = CONNECT_WIFI + """
+    main = (
+        CONNECT_WIFI
+        + """
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 print("connected", wlan.ifconfig()[0], wlan.status("rssi"), wlan.config("channel"))
 while wlan.isconnected():
@@ -142,6 +162,7 @@ while not wlan.isconnected():
     time.sleep_ms(5)
 print("end")
 """
+    )
     for profile, ending in (("esp32-devkitc", "back"), ("pico-w", "gone")):
         nic = {"associate_ms": 50, "rssi": -61}
         with powered(main, vm, profile, network=office(), nic=nic) as (device, printed):
@@ -155,7 +176,9 @@ print("end")
 
 @vms
 def test_the_receive_queue_and_the_number_of_sockets_are_the_boards(vm: str) -> None:
-    main = CONNECT_WIFI + """
+    main = (
+        CONNECT_WIFI
+        + """
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.settimeout(0.1)
 for n in range(10):
@@ -180,17 +203,23 @@ try:
 except OSError as error:
     print("errno", error.errno)
 """
+    )
     with udp_echo() as port:
         pico = run_on_board(vm, {}, main, network=office(udp_port=port), profile="pico-w")
         esp32 = run_on_board(vm, {}, main, network=office(udp_port=port))
     assert pico.splitlines() == [
-        str([b"%d" % n for n in range(4)]), "2 12", "Warning: lwip.setsockopt() not implemented"]
+        str([b"%d" % n for n in range(4)]),
+        "2 12",
+        "Warning: lwip.setsockopt() not implemented",
+    ]
     assert esp32.splitlines() == [str([b"%d" % n for n in range(6)]), "8 12", "errno 22"]
 
 
 @vms
 def test_every_packet_is_in_the_log_with_its_fate(vm: str) -> None:
-    main = CONNECT_WIFI + """
+    main = (
+        CONNECT_WIFI
+        + """
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 for n in range(4):
     s.sendto(b"%d" % n, ("198.51.100.10", 5060))
@@ -198,6 +227,7 @@ for n in range(4):
 s.sendto(b"nowhere", ("203.0.113.9", 53))
 print("end")
 """
+    )
     with udp_echo() as port:
         network = office(udp_port=port)
         network["links"]["access"] = {"delay_ms": 2, "up": {"drop": [1]}, "down": {"drop": [0]}}
@@ -206,11 +236,15 @@ print("end")
     log = device.network.crossing.log.since(0)  # type: ignore[attr-defined]
     fates = [(bytes.fromhex(each.head), each.direction, each.verdict, each.link) for each in log]
     assert fates == [
-        (b"0", "up", "delivered", None), (b"0", "down", "dropped", "access"),
+        (b"0", "up", "delivered", None),
+        (b"0", "down", "dropped", "access"),
         (b"1", "up", "dropped", "access"),
-        (b"2", "up", "delivered", None), (b"2", "down", "delivered", None),
-        (b"3", "up", "delivered", None), (b"3", "down", "delivered", None),
-        (b"nowhere", "up", "no route", None)]
+        (b"2", "up", "delivered", None),
+        (b"2", "down", "delivered", None),
+        (b"3", "up", "delivered", None),
+        (b"3", "down", "delivered", None),
+        (b"nowhere", "up", "no route", None),
+    ]
     for each in log:
         if each.verdict == "delivered":
             assert each.t_out_us is not None
@@ -218,12 +252,15 @@ print("end")
             assert each.size_octets == 29
 
 
-@pytest.mark.parametrize(("change", "said"), [
-    ({"nodez": {}}, "network has unknown keys nodez"),
-    ({"nodes": {"a": {"address": "10.0.0.1", "via": ["wan"]}}}, "network.nodes.a.via names no link: wan"),
-    ({"nodes": {"a": {"via": []}}}, "network.nodes.a has no address"),
-    ({"nodes": {"a": {"address": "10.0.0.1"}, "b": {"address": "10.0.0.1"}}}, "the same address 10.0.0.1"),
-])
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"nodez": {}}, "network has unknown keys nodez"),
+        ({"nodes": {"a": {"address": "10.0.0.1", "via": ["wan"]}}}, "network.nodes.a.via names no link: wan"),
+        ({"nodes": {"a": {"via": []}}}, "network.nodes.a has no address"),
+        ({"nodes": {"a": {"address": "10.0.0.1"}, "b": {"address": "10.0.0.1"}}}, "the same address 10.0.0.1"),
+    ],
+)
 def test_a_wrong_topology_is_refused_by_name(change: dict[str, object], said: str) -> None:
     with pytest.raises(TopologyError, match=said):
         parse_topology(change)

@@ -88,7 +88,9 @@ print("boot", n, {0})
 
 @vms
 def test_resets_tell_their_cause_and_keep_the_flash(vm: str) -> None:
-    main = COUNTER.replace("{0}", "machine.reset_cause()") + """
+    main = (
+        COUNTER.replace("{0}", "machine.reset_cause()")
+        + """
 import time
 if n == 0:
     machine.reset()
@@ -97,6 +99,7 @@ if n == 1:
 while True:
     time.sleep_ms(20)
 """
+    )
     with powered(main, vm, erase_pause=False) as (device, printed):
         play(device, "boot 2", printed)
         device.power_off()
@@ -105,7 +108,12 @@ while True:
         device.reset()
         play(device, "boot 4", printed)
         assert [event["cause"] for event in device.events if event["kind"] == "boot"] == [
-            "PWRON_RESET", "HARD_RESET", "WDT_RESET", "PWRON_RESET", "HARD_RESET"]
+            "PWRON_RESET",
+            "HARD_RESET",
+            "WDT_RESET",
+            "PWRON_RESET",
+            "HARD_RESET",
+        ]
     # esp32: 1 power-on, 2 hard, 3 watchdog.
     assert printed.decode().splitlines() == ["boot 0 1", "boot 1 2", "boot 2 3", "boot 3 1", "boot 4 2"]
 

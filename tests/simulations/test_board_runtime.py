@@ -81,8 +81,15 @@ asyncio.run(main())
 
 def test_asyncio_schedules_times_out_cancels_and_never_starves(vm: str) -> None:
     assert run_on_board(vm, {}, SCHEDULER).splitlines() == [
-        "['a', 'b']", "in time True ['a', 'b', 'a', 'b', 'a']", "others ran True", "timeout", "cancelled",
-        "raised told", "locked True", "flag"]
+        "['a', 'b']",
+        "in time True ['a', 'b', 'a', 'b', 'a']",
+        "others ran True",
+        "timeout",
+        "cancelled",
+        "raised told",
+        "locked True",
+        "flag",
+    ]
 
 
 def test_an_uncaught_exception_is_printed_and_fails_the_run(vm: str) -> None:
@@ -125,7 +132,11 @@ asyncio.run(main())
 """
         main = main.replace("await asyncio.StreamReader(s).readinto(bytearray(0))", "await wait_readable(s)")
         assert run_on_board(vm, {}, main).splitlines() == [
-            "errno 11", "[b'packet 0', b'packet 1', b'packet 2'] True", "[]", "1 b'aga'"]
+            "errno 11",
+            "[b'packet 0', b'packet 1', b'packet 2'] True",
+            "[]",
+            "1 b'aga'",
+        ]
 
 
 def test_tcp_streams_and_refused_connections(vm: str) -> None:
@@ -161,7 +172,11 @@ async def main():
 asyncio.run(main())
 """
         assert run_on_board(vm, {}, main).splitlines() == [
-            "b'one\\n' b'two\\n' 20000", "timeout", "b'still here'", "errno 111"]
+            "b'one\\n' b'two\\n' 20000",
+            "timeout",
+            "b'still here'",
+            "errno 111",
+        ]
 
 
 def test_files_and_directories(vm: str) -> None:
@@ -194,8 +209,15 @@ import one
 print(one.VALUE, os.statvfs("/")[0])
 """
     assert run_on_board(vm, {"mods/one.py": "VALUE = 7\n"}, main).splitlines() == [
-        "line 1", " line 2", " 5000|12 bytearray(b'\\x08\\t!!') 12 255 b'\\xff'", "['a.txt', 'c.bin'] 256 True",
-        "/none 2", "/data 39", "/data 5014", "7 4096"]
+        "line 1",
+        " line 2",
+        " 5000|12 bytearray(b'\\x08\\t!!') 12 255 b'\\xff'",
+        "['a.txt', 'c.bin'] 256 True",
+        "/none 2",
+        "/data 39",
+        "/data 5014",
+        "7 4096",
+    ]
 
 
 @pytest.mark.parametrize("profile", ["esp32-poe", "pico-w"])
@@ -221,8 +243,13 @@ except ValueError as error:
 """
     rp2 = profile == "pico-w"
     assert run_on_board(vm, {}, main, profile=profile).splitlines() == [
-        f"{'rp2 rp2' if rp2 else 'esp32 esp32'} True {8 if rp2 else 6}", f"{not rp2} True 33 True", "True 1 2",
-        f"True {1970 if rp2 else 2000}", "1", "timeout exceeds 8388" if rp2 else "watchdog"]
+        f"{'rp2 rp2' if rp2 else 'esp32 esp32'} True {8 if rp2 else 6}",
+        f"{not rp2} True 33 True",
+        "True 1 2",
+        f"True {1970 if rp2 else 2000}",
+        "1",
+        "timeout exceeds 8388" if rp2 else "watchdog",
+    ]
 
 
 def make_certificate(name: str) -> tuple[bytes, bytes, bytes]:
@@ -231,11 +258,17 @@ def make_certificate(name: str) -> tuple[bytes, bytes, bytes]:
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.datetime.now(datetime.UTC)
     certificate = (
-        x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key())
-        .serial_number(1).not_valid_before(now - datetime.timedelta(1)).not_valid_after(now + datetime.timedelta(1))
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(1))
+        .not_valid_after(now + datetime.timedelta(1))
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256()))
+        .sign(key, hashes.SHA256())
+    )
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     return certificate.public_bytes(Encoding.DER), certificate.public_bytes(Encoding.PEM), pem
 

@@ -1,6 +1,6 @@
 """The worked example of docs/wire-format.md, made from the material of the golden vectors.
 
-    python tests/wire/worked_example.py      prints the section
+python tests/wire/worked_example.py      prints the section
 """
 
 from __future__ import annotations

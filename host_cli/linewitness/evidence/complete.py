@@ -85,9 +85,7 @@ def _same(walk: Walk, head: HeadLeaf, checkpoint: Stamped, findings: Findings) -
         findings.refuse(what, walk.witness, head.seq)
 
 
-def check_times(
-    walk: Walk, checkpoints: Sequence[Stamped], handed_in: Sequence[Stamped], findings: Findings
-) -> None:
+def check_times(walk: Walk, checkpoints: Sequence[Stamped], handed_in: Sequence[Stamped], findings: Findings) -> None:
     """A batch was made after its anchor and before the first timestamp that covers it: its clock may not deny that."""
     anchors = {checkpoint.anchor: checkpoint for checkpoint in (*handed_in, *checkpoints)}
     kid = walk.enrolment.kid

@@ -202,9 +202,7 @@ def _choose_checkpoints(
     return result
 
 
-def _checkpoint_files(
-    checkpoint: Taken, keys: Sequence[_Key], wanted: set[bytes], is_end: bool
-) -> dict[str, bytes]:
+def _checkpoint_files(checkpoint: Taken, keys: Sequence[_Key], wanted: set[bytes], is_end: bool) -> dict[str, bytes]:
     """The three files of a checkpoint; the last one of a dossier proves every head, the others those that are shown."""
     shown = {key.enrolment.kid for key in keys if key.shown}
     indices = [

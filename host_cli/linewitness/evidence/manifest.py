@@ -57,9 +57,7 @@ def seal_manifest(manifest: Manifest, fleet: Signer) -> bytes:
     """Return the signed manifest."""
     m = manifest
     files = [[entry.name, entry.size, entry.sha256] for entry in m.files]
-    return fleet.seal(
-        encode_fields(m.created_us, [m.from_us, m.to_us], m.fleet_key, files, list(m.sites)), AAD_DOSSIER
-    )
+    return fleet.seal(encode_fields(m.created_us, [m.from_us, m.to_us], m.fleet_key, files, list(m.sites)), AAD_DOSSIER)
 
 
 def decode_manifest(octets: bytes) -> Manifest:

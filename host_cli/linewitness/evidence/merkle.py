@@ -1,8 +1,8 @@
 """Merkle tree hash and inclusion proofs of RFC 9162 2.1 with SHA-256 (the same as RFC 6962 2.1).
 
-    empty tree   SHA-256("")
-    leaf         SHA-256(00 | octets)
-    node         SHA-256(01 | left | right), split at the largest power of two below the number of leaves
+empty tree   SHA-256("")
+leaf         SHA-256(00 | octets)
+node         SHA-256(01 | left | right), split at the largest power of two below the number of leaves
 """
 
 from __future__ import annotations

@@ -106,7 +106,6 @@ def _start_file(path):
         _report(error)
 
 
-
 def _start_command():
     """Wait for what is typed at the prompt, or sent in raw mode, and start it."""
     global _program

@@ -38,28 +38,69 @@ def signed_cases(case):
         case(name, "signed", why, expect, octets, **{**place, **changes})
 
     signed("good_signed", good, "ok", "signed by the witness for its place")
-    signed("bad_signed_replayed_onto_another_site", good, "BadSignature", "external_aad names another site", site="york")
-    signed("bad_signed_replayed_onto_another_witness", good, "BadSignature", "external_aad names another witness",
-           witness="attic")
-    signed("bad_signed_kid_of_another_key", good, "WrongKey", "another witness's key is looked up",
-           public_key=public(OTHER_SEED).hex())
-    signed("bad_signed_by_another_key", sign(HEADER_OCTETS, OTHER_SEED, key_id=cose.kid(public(SEED))), "BadSignature",
-           "the witness's kid over a stranger's signature")
+    signed(
+        "bad_signed_replayed_onto_another_site", good, "BadSignature", "external_aad names another site", site="york"
+    )
+    signed(
+        "bad_signed_replayed_onto_another_witness",
+        good,
+        "BadSignature",
+        "external_aad names another witness",
+        witness="attic",
+    )
+    signed(
+        "bad_signed_kid_of_another_key",
+        good,
+        "WrongKey",
+        "another witness's key is looked up",
+        public_key=public(OTHER_SEED).hex(),
+    )
+    signed(
+        "bad_signed_by_another_key",
+        sign(HEADER_OCTETS, OTHER_SEED, key_id=cose.kid(public(SEED))),
+        "BadSignature",
+        "the witness's kid over a stranger's signature",
+    )
     signed("bad_signed_without_aad", sign(HEADER_OCTETS, aad=b""), "BadSignature", "external_aad left empty")
-    signed("bad_signed_aad_of_enrolment", sign(HEADER_OCTETS, aad=b"linewitness/1/enrolment"), "BadSignature",
-           "signed for another use")
+    signed(
+        "bad_signed_aad_of_enrolment",
+        sign(HEADER_OCTETS, aad=b"linewitness/1/enrolment"),
+        "BadSignature",
+        "signed for another use",
+    )
     signed("bad_signed_wrong_kid", flip(good, 8), "WrongKey", "one bit of the kid flipped")
     offset = good.index(HEADER_OCTETS)
-    names = ("version", "seq", "previous", "boot", "start", "end", "clock", "plan", "firmware", "body", "counts", "anchor")
+    names = (
+        "version",
+        "seq",
+        "previous",
+        "boot",
+        "start",
+        "end",
+        "clock",
+        "plan",
+        "firmware",
+        "body",
+        "counts",
+        "anchor",
+    )
     starts = [*field_starts(HEADER_OCTETS), len(HEADER_OCTETS)]
     for key, name in enumerate(names):
-        signed(f"bad_signed_flip_{name}", flip(good, offset + starts[key + 1] - 1), "BadSignature",
-               f"the lowest bit of field {key} flipped")
+        signed(
+            f"bad_signed_flip_{name}",
+            flip(good, offset + starts[key + 1] - 1),
+            "BadSignature",
+            f"the lowest bit of field {key} flipped",
+        )
     signed("bad_signed_flip_r", flip(good, len(good) - 64), "BadSignature", "one bit of R flipped")
     signed("bad_signed_flip_s", flip(good, len(good) - 32), "BadSignature", "one bit of S flipped")
     s = int.from_bytes(good[-32:], "little")
-    signed("bad_signed_s_plus_l", good[:-32] + (s + L).to_bytes(32, "little"), "BadSignature",
-           "S + L: the same equation, a second spelling (RFC 8032 5.1.7 wants S < L)")
+    signed(
+        "bad_signed_s_plus_l",
+        good[:-32] + (s + L).to_bytes(32, "little"),
+        "BadSignature",
+        "S + L: the same equation, a second spelling (RFC 8032 5.1.7 wants S < L)",
+    )
     signed("bad_signed_all_zero", good[:-64] + bytes(64), "BadSignature", "R and S are zero")
     for name, key, why in (
         ("small_order_key", SMALL_ORDER, "R = A = neutral, S = 0 verifies anything under a key of small order"),
@@ -67,18 +108,36 @@ def signed_cases(case):
     ):
         octets = cose.join(cose.kid(key), HEADER_OCTETS, SMALL_ORDER + bytes(32))
         signed(f"bad_signed_{name}", octets, "BadSignature", why, public_key=key.hex())
-    signed("bad_signed_key_31_octets", good, "WrongKey", "a public key has 32 octets", public_key=place["public_key"][:-2])
+    signed(
+        "bad_signed_key_31_octets", good, "WrongKey", "a public key has 32 octets", public_key=place["public_key"][:-2]
+    )
     signed("bad_signed_but_no_header", sign(cbor.encode({0: 1})), "OutOfRange", "rightly signed, not a header")
-    signed("bad_signed_header_trailing_octet", sign(HEADER_OCTETS + b"\0"), "TrailingOctets",
-           "rightly signed, an octet after the header")
+    signed(
+        "bad_signed_header_trailing_octet",
+        sign(HEADER_OCTETS + b"\0"),
+        "TrailingOctets",
+        "rightly signed, an octet after the header",
+    )
     signed("good_signed_with_body", good, "ok", "the body is the one that the header names", body=BODY_OCTETS.hex())
-    signed("bad_signed_another_body", good, "WrongBody", "SHA-256 of the body is another",
-           body=record.encode_body(BODIES[0]).hex())
-    signed("bad_signed_body_bit_flipped", good, "WrongBody", "one bit of the body flipped",
-           body=flip(BODY_OCTETS, 20).hex())
+    signed(
+        "bad_signed_another_body",
+        good,
+        "WrongBody",
+        "SHA-256 of the body is another",
+        body=record.encode_body(BODIES[0]).hex(),
+    )
+    signed(
+        "bad_signed_body_bit_flipped",
+        good,
+        "WrongBody",
+        "one bit of the body flipped",
+        body=flip(BODY_OCTETS, 20).hex(),
+    )
     empty = b"\xa3\x00\x01\x01\x80\x02\x80"
     lying = cbor.encode(changed(HEADER, f9=hashlib.sha256(empty).digest(), f10=[1, 0, 7]))
-    signed("bad_signed_counts_lie", sign(lying), "OutOfRange", "header counts a reading, body holds none", body=empty.hex())
+    signed(
+        "bad_signed_counts_lie", sign(lying), "OutOfRange", "header counts a reading, body holds none", body=empty.hex()
+    )
 
 
 def enrolment_cases(case):
