@@ -145,9 +145,10 @@ def main() -> None:
     parser.add_argument("--no-broker", action="store_true")
     options = parser.parse_args()
     count = options.batches
+    load = round(os.getloadavg()[0], 1)  # of others: the figures of a busy machine say little
     witnesses, payloads = make_batches(count)
     octets = sum(len(payload) for _, payload in payloads) // count
-    print(f"{count} batches of {octets} octets, {WITNESSES} witnesses; {platform.machine()}, {os.cpu_count()} cores")
+    print(f"{count} batches of {octets} octets, {WITNESSES} witnesses; {platform.machine()}, {os.cpu_count()} cores, load {load}")
     verify_s = best(options.repeats, lambda _: bare_verification(witnesses, payloads))
     insert_s = best(options.repeats, lambda folder: bare_inserts(payloads, folder))
     intake_s = best(options.repeats, lambda folder: intake(witnesses, payloads, folder))
@@ -170,6 +171,7 @@ def main() -> None:
     result = {
         "benchmark": "collect",
         "machine": machine,
+        "load_average": load,
         "batch_octets": octets,
         "figures": figures,
         "baseline": round(rates["both"]),
