@@ -148,7 +148,8 @@ def main() -> None:
     load = round(os.getloadavg()[0], 1)  # of others: the figures of a busy machine say little
     witnesses, payloads = make_batches(count)
     octets = sum(len(payload) for _, payload in payloads) // count
-    print(f"{count} batches of {octets} octets, {WITNESSES} witnesses; {platform.machine()}, {os.cpu_count()} cores, load {load}")
+    machine = f"{platform.machine()}, Python {platform.python_version()}, {os.cpu_count()} cores"
+    print(f"{count} batches of {octets} octets, {WITNESSES} witnesses; {machine}, load {load}")
     verify_s = best(options.repeats, lambda _: bare_verification(witnesses, payloads))
     insert_s = best(options.repeats, lambda folder: bare_inserts(payloads, folder))
     intake_s = best(options.repeats, lambda folder: intake(witnesses, payloads, folder))
@@ -167,7 +168,6 @@ def main() -> None:
     for name, rate in rates.items():
         print(f"{name:24}{rate:12.0f}{1e6 / rate:10.0f}")
     figures = {f"{name.replace(', ', '_').replace(' ', '_')}_per_s": round(rate) for name, rate in rates.items()}
-    machine = f"{platform.machine()}, Python {platform.python_version()}, {os.cpu_count()} cores"
     result = {
         "benchmark": "collect",
         "machine": machine,
