@@ -34,7 +34,7 @@ class Observations:
 
     def begins(self) -> NDArray[np.float64]:
         """Return each round's begin, epoch s."""
-        return self.t0 + self.step_s * np.arange(len(self.measured))
+        return self.t0 + self.step_s * np.arange(len(self.measured), dtype=np.float64)
 
 
 def observations(world: World) -> Iterator[Observations]:

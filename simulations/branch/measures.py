@@ -110,7 +110,7 @@ def measures(found: Records) -> dict[str, Any]:
     out["FB_shared_decoy_sitefrac"] = shared_decoys(found)
     out["FB_min_site_month"] = found.false_blame_min / found.sites * month
     out["false_breach_min_site_month"] = found.false_breach_s / 60 / found.sites * month
-    ious, starts, ends = ([f[k] for f in found.fits] for k in (1, 2, 3))
+    ious, starts, ends = ([f[1] for f in found.fits], [f[2] for f in found.fits], [f[3] for f in found.fits])
     out["IoU_med"] = float(np.median(ious)) if ious else 0.0
     out["start_err_med_s"] = float(np.median(starts)) if starts else None
     out["end_err_med_s"] = float(np.median(ends)) if ends else None
@@ -162,9 +162,7 @@ def confusion(incidents: Iterable[Incident]) -> dict[str, dict[str, int]]:
 def intervals(parts: list[Records], seed: int = 0, draws: int = 400) -> dict[str, tuple[float, float]]:
     """Return 95 % intervals of the rates of one or several worlds together, by bootstrap over causes."""
     whole = pooled(parts)
-    causes = sorted(
-        {entry.cause for group in (whole.incidents, whole.judged, whole.others) for entry in group}  # type: ignore[attr-defined]
-    )
+    causes = sorted({entry.cause for group in (whole.incidents, whole.judged, whole.others) for entry in group})
     if not causes:
         return {}
     rng = np.random.default_rng(seed)
