@@ -30,7 +30,7 @@ from simulations.board.profile import EPOCH_S, Profile
 from simulations.board.reactor import Reactor
 from simulations.board.scheduler import RealScheduler, Timer, VirtualScheduler
 from simulations.board.sockets import POLLIN, POLLOUT, Counters, SocketTable
-from simulations.board.topology import parse_topology
+from simulations.board.topology import parse_topology, refuse_kernel_peers
 
 COMMAND_HANDLE = 0xFFFF
 SOFT_RESET = "soft reset"
@@ -309,7 +309,9 @@ class Device:
                 self._handle(request)
 
     def _handle(self, request: Request) -> None:
-        operation, body = request
+        operation, body, ahead_us = request
+        if isinstance(self.scheduler, VirtualScheduler):
+            self.scheduler.advance_to(self.scheduler.now_us() + ahead_us)
         if self._interrupted and operation in (vm_machine.POLL, vm_machine.SLEEP, vm_machine.SEND, vm_machine.RECV):
             self._interrupted = False
             self._reply(vm_machine.INTERRUPTED)
@@ -468,13 +470,15 @@ class Device:
     # Making.
 
     def _make_network(self, table: dict[str, Any]) -> tuple[Network, tuple[str, str, str, str]]:
-        if table.get("mode", "real") == "real":
+        if table.get("mode", "real") == "real" and not self.settings.virtual_clock:
             ports = {int(port): int(to) for port, to in table.get("listen_ports", {}).items()}
             local = "127.0.0.1"
             return KernelNetwork(self.reactor, ports), (
                 str(table.get("address", local)), str(table.get("netmask", "255.0.0.0")),
                 str(table.get("gateway", local)), str(table.get("dns", local)))
         topology = parse_topology(table)
+        if self.settings.virtual_clock:
+            refuse_kernel_peers(topology)
         network = EmulatedNetwork(self.reactor, topology, lambda: self.nic.up)
         return network, (topology.address, topology.netmask, topology.gateway, topology.dns)
 

@@ -7,15 +7,13 @@ fails with ETIMEDOUT when one segment has not come through in GIVE_UP_US.
 
 from __future__ import annotations
 
-import importlib
 import struct
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Protocol
 
-from simulations.board.emulated_tcp import EmulatedTcp
-from simulations.board.kernelnet import KernelDatagrams, is_dotted, listen_on_loopback
+from simulations.board.emulated_tcp import EmulatedTcp, PeerTcp
+from simulations.board.kernelnet import KernelDatagrams, KernelTcp, is_dotted, listen_on_loopback
 from simulations.board.packets import IP_ICMP_OCTETS, IP_UDP_OCTETS, Crossing
 from simulations.board.ports import (
     EHOSTUNREACH,
@@ -27,18 +25,11 @@ from simulations.board.ports import (
     Network,
     TcpPort,
 )
+from simulations.board.python_peers import InProcessTcp, PythonPeers, UdpPeer
 from simulations.board.reactor import Reactor
-from simulations.board.topology import DOWN, UP, Node, Topology
+from simulations.board.topology import DOWN, PYTHON_PEER, UP, Node, Topology
 
 ICMP_ECHO_REQUEST, ICMP_ECHO_REPLY = 8, 0
-PYTHON_PEER = "python:"
-
-
-class UdpPeer(Protocol):
-    """A peer in the board's own process, the only kind in virtual time."""
-
-    def datagram(self, data: bytes, source: Address, now_us: int) -> list[tuple[int, bytes]]:
-        """Answers to a datagram: (delay in microseconds, octets)."""
 
 
 class EmulatedNetwork(Network):
@@ -49,7 +40,7 @@ class EmulatedNetwork(Network):
         self.topology = topology
         self.crossing = Crossing(reactor.scheduler, topology)
         self.crossing.interface_up = interface_up
-        self._peers: dict[str, Any] = {}
+        self._peers = PythonPeers()
         # Those of the latest boots; an abandoned one holds its peer's connection open.
         self._connections: deque[EmulatedTcp] = deque(maxlen=1000)
 
@@ -61,8 +52,8 @@ class EmulatedNetwork(Network):
 
     def connect_tcp(self, address: Address, window_bytes: int) -> TcpPort:
         self.check_interface()
-        connection = EmulatedTcp(self.reactor, self.crossing, self.topology, self.topology.nodes.get(address[0]),
-                                 address, window_bytes)
+        connection = EmulatedTcp(self.reactor, self.crossing, self.topology.nodes.get(address[0]), address,
+                                 window_bytes, self._connect_peer)
         self._connections.append(connection)
         return connection
 
@@ -82,12 +73,15 @@ class EmulatedNetwork(Network):
         if not self.crossing.interface_up():
             raise OSError(EHOSTUNREACH, "the interface is down")
 
-    def python_peer(self, name: str) -> Any:
-        """The one object of "python:module:Class"."""
-        if name not in self._peers:
-            module, attribute = name.removeprefix(PYTHON_PEER).split(":")
-            self._peers[name] = getattr(importlib.import_module(module), attribute)()
-        return self._peers[name]
+    def python_peer(self, name: str) -> UdpPeer:
+        """The one UDP peer of that name."""
+        peer: UdpPeer = self._peers.get(name)
+        return peer
+
+    def _connect_peer(self, peer: str, window_bytes: int) -> PeerTcp:
+        if peer.startswith(PYTHON_PEER):
+            return InProcessTcp(self.reactor.scheduler, self._peers.get(peer))
+        return KernelTcp(self.reactor, window_bytes, address=parse_peer(peer), source=self.topology.source)
 
 
 class EmulatedUdp(DatagramPort):

@@ -8,18 +8,40 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
-from simulations.board.kernelnet import KernelTcp
 from simulations.board.packets import IP_TCP_OCTETS, Crossing
 from simulations.board.ports import ECONNREFUSED, ETIMEDOUT, Address, TcpPort
 from simulations.board.reactor import Reactor
-from simulations.board.topology import DOWN, UP, Node, Topology
+from simulations.board.topology import DOWN, UP, Node
 
 SEGMENT_OCTETS = 1460
 FIRST_RETRY_US = 300_000
 LONGEST_RETRY_US = 5_000_000
 FIRST_SYN_RETRY_US = 1_000_000
 GIVE_UP_US = 90_000_000
+
+
+class PeerTcp(Protocol):
+    """The connection to the peer behind the node; fields as in ports.TcpPort."""
+
+    connected: bool
+    error: int
+    received: bytearray
+    end_of_stream: bool
+    changed: Callable[[], None]
+
+    def push(self, data: bytes) -> None:
+        """Take all of `data`."""
+
+    def consumed(self) -> None:
+        """There is room in `received`."""
+
+    def close(self) -> None:
+        """The end of the board's stream."""
+
+    def reset(self) -> None:
+        """The connection is gone."""
 
 
 @dataclass(slots=True)
@@ -85,17 +107,17 @@ class _Pipe:
 class EmulatedTcp(TcpPort):
     """The board's end. `node` is None for an address that nobody has: the SYN is never answered."""
 
-    def __init__(self, reactor: Reactor, crossing: Crossing, topology: Topology, node: Node | None, address: Address,
-                 window_bytes: int) -> None:
+    def __init__(self, reactor: Reactor, crossing: Crossing, node: Node | None, address: Address, window_bytes: int,
+                 connect_peer: Callable[[str, int], PeerTcp]) -> None:
         super().__init__()
         self._reactor = reactor
         self._crossing = crossing
-        self._source = topology.source
+        self._connect_peer = connect_peer
         self._node = node
         self._address = address
         self._window = window_bytes
         self._closed = False
-        self._peer: KernelTcp | None = None
+        self._peer: PeerTcp | None = None
         self._up: _Pipe | None = None
         self._down: _Pipe | None = None
         self._peer_ended = False
@@ -168,8 +190,7 @@ class EmulatedTcp(TcpPort):
             if self._node.tcp == "refuse":
                 self._answer(b"RST", self._refused)
             return
-        host, _, port = peer.rpartition(":")
-        self._peer = KernelTcp(self._reactor, self._window, address=(host, int(port)), source=self._source)
+        self._peer = self._connect_peer(peer, self._window)
         self._peer.changed = self._peer_changed
 
     def _answer(self, data: bytes, arrive: Callable[[], None]) -> None:

@@ -32,10 +32,11 @@ RUNTIME_HEAP_KB = 28
 
 
 class Request(NamedTuple):
-    """A request of the machine: one of the operations above and its body."""
+    """A request of the machine: one of the operations above, its body, how far its virtual clock has gone on."""
 
     operation: int
     body: bytes
+    ahead_us: int
 
 
 class Machine:
@@ -74,10 +75,11 @@ class Machine:
         self._buffer += octets
         found = []
         while len(self._buffer) >= REQUEST_HEADER.size:
-            length, operation = REQUEST_HEADER.unpack_from(self._buffer)
+            length, word = REQUEST_HEADER.unpack_from(self._buffer)
             if len(self._buffer) < length:
                 break
-            found.append(Request(operation, bytes(self._buffer[REQUEST_HEADER.size : length])))
+            operation = word & 0xFF
+            found.append(Request(operation, bytes(self._buffer[REQUEST_HEADER.size : length]), word >> 8))
             del self._buffer[:length]
             self.computing = self.computing and operation == CONSOLE
         return found

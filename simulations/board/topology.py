@@ -25,6 +25,7 @@ from typing import Any
 from simulations.lab.link import Link
 
 UP, DOWN = "up", "down"
+PYTHON_PEER = "python:"
 NETWORK_KEYS = {"mode", "address", "netmask", "gateway", "dns", "source", "seed", "links", "nodes", "names",
                 "listen_ports"}
 NODE_KEYS = {"address", "via", "icmp", "tcp", "udp", "tcp_peers"}
@@ -93,6 +94,15 @@ def parse_topology(table: Mapping[str, Any]) -> Topology:
         gateway=str(table.get("gateway", prefix + ".1")), dns=str(table.get("dns", prefix + ".1")),
         source=str(table.get("source", "127.0.0.1")), links=links, nodes=nodes, names=dict(table.get("names", {})),
         listen_ports={int(port): int(to) for port, to in table.get("listen_ports", {}).items()})
+
+
+def refuse_kernel_peers(topology: Topology) -> None:
+    """Raise TopologyError for a peer outside this process: virtual time would not wait for its answers."""
+    for node in topology.nodes.values():
+        for peer in (*node.udp.values(), *node.tcp_peers.values()):
+            if not peer.startswith(PYTHON_PEER):
+                raise TopologyError(f"network.nodes.{node.name} has the peer {peer}, which virtual time cannot wait "
+                                    "for; try: a python:module:Class, or the real clock")
 
 
 def _parse_node(name: str, entry: Mapping[str, Any], links: set[str]) -> Node:

@@ -109,3 +109,19 @@ wlan.connect("office", "secret")
 while not wlan.isconnected():
     time.sleep_ms(10)
 """
+
+
+class EchoPeer:
+    """A peer in the board's own process: echoes datagrams after 1 ms, and the octets of connections."""
+
+    def datagram(self, data: bytes, source: tuple[str, int], now_us: int) -> list[tuple[int, bytes]]:
+        """The same, a millisecond later."""
+        return [(1000, data)]
+
+    def accept(self) -> "EchoPeer":
+        """One object serves all connections."""
+        return self
+
+    def received(self, data: bytes, now_us: int) -> bytes:
+        """The same."""
+        return data

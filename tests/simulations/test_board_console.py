@@ -1,4 +1,4 @@
-"""mpremote's own library talks to the board's serial line as to hardware: raw paste, files, mount, soft reset, Ctrl-C."""
+"""mpremote's own library talks to the board's serial line as to hardware: raw paste, files, mount, resets, Ctrl-C."""
 
 import socket
 from collections.abc import Iterator

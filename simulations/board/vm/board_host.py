@@ -1,6 +1,7 @@
 """The one pipe pair between the machine and the virtual board's parent: a request, then its reply.
 
-Request: u32 length of the frame, u8 operation, 3 octets 0, body. Reply: u32 length, i32 status (below 0: an errno,
+Request: u32 length of the frame, u8 operation, u24 microseconds by which the
+machine's virtual clock is ahead (0 with a real one), body. Reply: u32 length, i32 status (below 0: an errno,
 or INTERRUPTED), u64 the parent's clock in microseconds, body. The parent answers every request but CONSOLE.
 """
 
