@@ -42,6 +42,9 @@ from linewitness_wire import cbor, codes, cose, envelope, record  # noqa: E402
 
 CASES = {}
 
+# The cases are laid by hand: one a line where it fits.
+# fmt: off
+
 
 def case(name, kind, why, expect, octets=None, **more):
     if name in CASES:
@@ -112,53 +115,20 @@ def header_cases():
                 6: [2**63 - 1, 2**48 - 1, 1, 2**32 - 1], 7: b"\xff" * 32, 8: b"\xff" * 32, 9: b"\xff" * 32,
                 10: [65535, 65535, 8192], 11: b"\xff" * 32}  # fmt: skip
     case("good_header_greatest", "header", "every field at its upper bound", "ok", cbor.encode(greatest))
-    names = (
-        "version",
-        "seq",
-        "previous",
-        "boot",
-        "start",
-        "end",
-        "clock",
-        "plan",
-        "firmware",
-        "body",
-        "counts",
-        "anchor",
-    )
+    names = ("version", "seq", "previous", "boot", "start", "end", "clock", "plan", "firmware", "body", "counts", "anchor")
     starts = field_starts(HEADER_OCTETS)
     for key, start in enumerate(starts):
-        case(
-            f"bad_header_cut_before_{names[key]}",
-            "header",
-            f"ends where field {key} should begin",
-            "Truncated",
-            HEADER_OCTETS[:start],
-        )
-        case(
-            f"bad_header_cut_after_key_{names[key]}",
-            "header",
-            f"ends between key {key} and its value",
-            "Truncated",
-            HEADER_OCTETS[: start + 1],
-        )
+        case(f"bad_header_cut_before_{names[key]}", "header", f"ends where field {key} should begin", "Truncated",
+             HEADER_OCTETS[:start])
+        case(f"bad_header_cut_after_key_{names[key]}", "header", f"ends between key {key} and its value", "Truncated",
+             HEADER_OCTETS[: start + 1])
         if key:
-            case(
-                f"bad_header_without_{names[key]}",
-                "header",
-                f"field {key} is missing",
-                "OutOfRange",
-                cbor.encode(changed(HEADER, **{f"f{key}": changed})),
-            )
+            case(f"bad_header_without_{names[key]}", "header", f"field {key} is missing", "OutOfRange",
+                 cbor.encode(changed(HEADER, **{f"f{key}": changed})))
         if key not in (6, 10):
             wrong = b"" if key in (0, 1, 3, 4, 5) else 7
-            case(
-                f"bad_header_{names[key]}_of_wrong_type",
-                "header",
-                f"field {key} has another type",
-                "UnknownVersion" if key == 0 else "WrongType",
-                cbor.encode(changed(HEADER, **{f"f{key}": wrong})),
-            )
+            case(f"bad_header_{names[key]}_of_wrong_type", "header", f"field {key} has another type",
+                 "UnknownVersion" if key == 0 else "WrongType", cbor.encode(changed(HEADER, **{f"f{key}": wrong})))
     case("bad_header_cut_in_last_octet", "header", "the last octet is missing", "Truncated", HEADER_OCTETS[:-1])
     case("bad_header_trailing_octet", "header", "one octet after the map", "TrailingOctets", HEADER_OCTETS + b"\0")
     bad = [
@@ -196,54 +166,24 @@ def header_cases():
     for name, value, expect, why in bad:
         case(f"bad_header_{name}", "header", why, expect, cbor.encode(value))
     i = starts[1]
-    case(
-        "bad_header_seq_not_shortest",
-        "header",
-        "seq 2 in two octets",
-        "NotCanonical",
-        HEADER_OCTETS[: i + 1] + b"\x18\x02" + HEADER_OCTETS[i + 2 :],
-    )
-    case(
-        "bad_header_duplicate_seq",
-        "header",
-        "13 pairs, key 1 twice",
-        "DuplicateKey",
-        b"\xad" + HEADER_OCTETS[1 : i + 2] + b"\x01\x02" + HEADER_OCTETS[i + 2 :],
-    )
-    case(
-        "bad_header_keys_swapped",
-        "header",
-        "version after seq",
-        "NotCanonical",
-        b"\xac" + b"\x01\x02" + b"\x00\x01" + HEADER_OCTETS[i + 2 :],
-    )
-    case(
-        "bad_header_eleven_announced",
-        "header",
-        "11 pairs announced, 12 there",
-        "TrailingOctets",
-        b"\xab" + HEADER_OCTETS[1:],
-    )
+    case("bad_header_seq_not_shortest", "header", "seq 2 in two octets", "NotCanonical",
+         HEADER_OCTETS[: i + 1] + b"\x18\x02" + HEADER_OCTETS[i + 2 :])
+    case("bad_header_duplicate_seq", "header", "13 pairs, key 1 twice", "DuplicateKey",
+         b"\xad" + HEADER_OCTETS[1 : i + 2] + b"\x01\x02" + HEADER_OCTETS[i + 2 :])
+    case("bad_header_keys_swapped", "header", "version after seq", "NotCanonical",
+         b"\xac" + b"\x01\x02" + b"\x00\x01" + HEADER_OCTETS[i + 2 :])
+    case("bad_header_eleven_announced", "header", "11 pairs announced, 12 there", "TrailingOctets",
+         b"\xab" + HEADER_OCTETS[1:])
 
 
 def body_cases():
     for n, body in enumerate(BODIES, 1):
-        case(
-            f"good_body_{n}",
-            "body",
-            ("boot and plan", "counts, samples, a window, the link", "trimming")[n - 1],
-            "ok",
-            record.encode_body(body),
-        )
+        case(f"good_body_{n}", "body", ("boot and plan", "counts, samples, a window, the link", "trimming")[n - 1], "ok",
+             record.encode_body(body))
     case("good_body_empty", "body", "nothing happened", "ok", record.encode_body(record.Body([], [])))
     lost = {0: 1, 1: 0, 2: 5, 3: 3, 4: 0}
-    case(
-        "good_body_all_lost",
-        "body",
-        "nothing answered: no rtt_us, never a zero",
-        "ok",
-        record.encode_body(record.Body([lost], [])),
-    )
+    case("good_body_all_lost", "body", "nothing answered: no rtt_us, never a zero", "ok",
+         record.encode_body(record.Body([lost], [])))
     for name, start in zip(("version", "readings", "events"), field_starts(BODY_OCTETS), strict=True):
         case(f"bad_body_cut_before_{name}", "body", f"ends where {name} should begin", "Truncated", BODY_OCTETS[:start])
     case("bad_body_trailing_octet", "body", "one octet after the map", "TrailingOctets", BODY_OCTETS + b"\xf6")
@@ -311,20 +251,11 @@ def body_cases():
     ]  # fmt: skip
     for name, value, expect, why in bad:
         case(f"bad_body_{name}", "body", why, expect, cbor.encode(value))
-    case(
-        "good_counts", "counts", "the header counts what the body holds", "ok", BODY_OCTETS, header=HEADER_OCTETS.hex()
-    )
+    case("good_counts", "counts", "the header counts what the body holds", "ok", BODY_OCTETS, header=HEADER_OCTETS.hex())
     for name, counts in (("readings", [3, 0]), ("events", [4, 1]), ("octets", [4, 0])):
         size = len(BODY_OCTETS) + (name == "octets")
         wrong = cbor.encode(changed(HEADER, f10=[*counts, size]))
-        case(
-            f"bad_counts_{name}",
-            "counts",
-            f"the header counts other {name}",
-            "OutOfRange",
-            BODY_OCTETS,
-            header=wrong.hex(),
-        )
+        case(f"bad_counts_{name}", "counts", f"the header counts other {name}", "OutOfRange", BODY_OCTETS, header=wrong.hex())
 
 
 def plan_cases():
@@ -409,16 +340,11 @@ def chain_cases():
     fork = make_chain(BODIES[:2], f9=hashlib.sha256(b"another body").digest())[1]
     chain_case("bad_chain_fork", [a, b, fork], "Fork", "another batch 2, signed by the same key")
     chain_case("bad_chain_fork_in_place", [a, fork, c], "Fork", "batch 3 names the other batch 2")
-    chain_case(
-        "bad_chain_first_names_a_predecessor", make_chain(BODIES[:1], f2=b"\1" * 32), "Fork", "batch 1 names zeros"
-    )
+    chain_case("bad_chain_first_names_a_predecessor", make_chain(BODIES[:1], f2=b"\1" * 32), "Fork",
+               "batch 1 names zeros")
     chain_case("bad_chain_boot_goes_back", make_chain(BODIES[:2], f3=6), "Backwards", "boot 6 after boot 7")
-    chain_case(
-        "bad_chain_time_goes_back",
-        make_chain(BODIES[:2], f4=59_999_999),
-        "Backwards",
-        "begins before its predecessor ends, in one boot",
-    )
+    chain_case("bad_chain_time_goes_back", make_chain(BODIES[:2], f4=59_999_999), "Backwards",
+               "begins before its predecessor ends, in one boot")
 
 
 def envelope_cases():
@@ -442,46 +368,19 @@ def envelope_cases():
         case(f"bad_ack_flip_{name}", "ack", f"one bit of {name} flipped", "BadFrame", flip(ack, index), **place)
     case("bad_ack_cut", "ack", "103 octets", "BadFrame", ack[:-1], **place)
     case("bad_ack_trailing_octet", "ack", "105 octets", "BadFrame", ack + b"\0", **place)
-    case(
-        "bad_ack_of_another_witness",
-        "ack",
-        "made for another witness",
-        "BadFrame",
-        ack,
-        **{**place, "witness": "attic"},
-    )
-    case(
-        "bad_ack_of_another_secret",
-        "ack",
-        "made with another secret",
-        "BadFrame",
-        ack,
-        **{**place, "secret": "00" * 32},
-    )
+    case("bad_ack_of_another_witness", "ack", "made for another witness", "BadFrame", ack, **{**place, "witness": "attic"})
+    case("bad_ack_of_another_secret", "ack", "made with another secret", "BadFrame", ack, **{**place, "secret": "00" * 32})
     commands = {
         "resend": envelope.Command(5, codes.COMMAND_RESEND, 2),
         "plan": envelope.Command(6, codes.COMMAND_PLAN, PLAN_OCTETS),
         "reboot": envelope.Command(2**63, codes.COMMAND_REBOOT, None),
     }
     for name, command in commands.items():
-        case(
-            f"good_command_{name}",
-            "command",
-            "counter, code, argument",
-            "ok",
-            envelope.encode_command(SECRET, SITE, WITNESS, command),
-            **place,
-        )
+        case(f"good_command_{name}", "command", "counter, code, argument", "ok",
+             envelope.encode_command(SECRET, SITE, WITNESS, command), **place)
     resend = envelope.encode_command(SECRET, SITE, WITNESS, commands["resend"])
     for name, index in (("counter", 7), ("code", 9), ("mac", len(resend) - 1)):
-        case(
-            f"bad_command_flip_{name}",
-            "command",
-            f"one bit of {name} flipped",
-            "BadFrame",
-            flip(resend, index),
-            **place,
-        )
+        case(f"bad_command_flip_{name}", "command", f"one bit of {name} flipped", "BadFrame", flip(resend, index), **place)
     case("bad_command_is_an_ack", "command", "an acknowledgement is no command", "BadFrame", ack, **place)
     case("bad_command_empty", "command", "no octets", "BadFrame", b"", **place)
 
@@ -489,25 +388,11 @@ def envelope_cases():
         prefix = f"linewitness/1/command/{SITE}/{WITNESS}\0".encode()
         return said + envelope.hmac_sha256(SECRET, prefix + said)
 
-    case(
-        "bad_command_without_code", "command", "authentic, but a counter alone", "OutOfRange", sealed(bytes(8)), **place
-    )
-    case(
-        "bad_command_code_true",
-        "command",
-        "authentic, but true is not the integer 1",
-        "WrongType",
-        sealed(bytes(8) + cbor.encode([True, None])),
-        **place,
-    )
-    case(
-        "bad_command_argument_text",
-        "command",
-        "authentic, but an argument is an integer, octets or null",
-        "WrongType",
-        sealed(bytes(8) + cbor.encode([1, "x"])),
-        **place,
-    )
+    case("bad_command_without_code", "command", "authentic, but a counter alone", "OutOfRange", sealed(bytes(8)), **place)
+    case("bad_command_code_true", "command", "authentic, but true is not the integer 1", "WrongType",
+         sealed(bytes(8) + cbor.encode([True, None])), **place)
+    case("bad_command_argument_text", "command", "authentic, but an argument is an integer, octets or null", "WrongType",
+         sealed(bytes(8) + cbor.encode([1, "x"])), **place)
 
 
 def all_cases():
