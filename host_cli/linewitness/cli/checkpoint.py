@@ -35,9 +35,9 @@ def _render(value: dict[str, Any]) -> str:
 def checkpoint(fleet: Fleet, authority: str | None, out: Path | None) -> object:
     """Take a checkpoint of the ledger and have it timestamped; the witnesses get its anchor.
 
-    \b
+    The file that --out writes lets its holder prove that a later dossier left something out (verify --checkpoint).
+
     Example: linewitness checkpoint --out october.checkpoint
-    The file lets its holder prove that a later dossier left something out: linewitness verify ... --checkpoint FILE
     """
     with fleet.ledger() as book:
         made = take(fleet, book, authority)
