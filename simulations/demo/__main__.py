@@ -37,12 +37,8 @@ def main() -> int:
         with Stage(arguments.out.resolve()).lit() as stage, opening.peers(stage) as set_:
             opening.announce(stage, vm, arguments.profile)
             branches = opening.build(stage, set_, vm, arguments.profile)
-            try:
-                truth = play(stage, set_, branches)
-                opening.wait_for_quiet(stage, branches)
-            finally:
-                for branch in branches:
-                    branch.close()
+            truth = play(stage, set_, branches)
+            opening.wait_for_quiet(stage)
             good = closing.settle_and_prove(stage, set_, truth)
         print(f"\n{time.monotonic() - began_s:.0f} s in all; everything is in {arguments.out}/")
         return 0 if good else 1

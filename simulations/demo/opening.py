@@ -89,6 +89,7 @@ def _install(stage: Stage, on_stage: BranchOnStage, profile: str) -> None:
     """Put the firmware on a branch's board and enrol it, over its serial line."""
     site, witness = on_stage.branch.site, on_stage.branch.witness
     on_stage.start()
+    stage.at_the_end(on_stage.close)
     line = on_stage.board.repl
     stage.say(f"witness flash {site} {witness} --port {line}")
     stage.command("witness", "flash", site, witness, "--port", line, "--board", profile)
@@ -119,7 +120,7 @@ def _wait_for_batches(stage: Stage, branches: list[BranchOnStage]) -> None:
     raise DemoError(f"no batches from the boards in 90 s; their consoles: {branches[0].log().parent.parent}")
 
 
-def wait_for_quiet(stage: Stage, branches: list[BranchOnStage]) -> None:
+def wait_for_quiet(stage: Stage) -> None:
     """Give the witnesses the time to send what they kept while they were cut off."""
     stage.say("waiting for the last batches")
     time.sleep(BATCH_S + 2)

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,7 @@ class Stage:
         self.logs = folder / "logs"
         self.logs.mkdir(parents=True)
         self._behind: dict[str, subprocess.Popen[bytes]] = {}
+        self._at_the_end: list[Callable[[], None]] = []
         self.contract = self.fleet / "contracts" / "voxcloud.toml"
         self.fingerprint = ""
         self.started_s = time.monotonic()
@@ -99,8 +100,14 @@ class Stage:
         try:
             yield self
         finally:
+            for action in self._at_the_end:
+                action()
             for name in list(self._behind):
                 self.stop(name)
+
+    def at_the_end(self, action: Callable[[], None]) -> None:
+        """Have action done when the curtain falls."""
+        self._at_the_end.append(action)
 
     def say(self, text: str) -> None:
         """Print one line with the seconds since the beginning."""
