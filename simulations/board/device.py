@@ -125,8 +125,9 @@ class Device:
         self.boots += 1
         self._cause, self._run_main = cause, run_main
         self._boot_us = self.scheduler.now_us()
-        self.machine = Machine(self.settings.vm, self.profile, virtual_clock=self.settings.virtual_clock,
-                               heap_kb=self.settings.heap_kb)
+        self.machine = Machine(
+            self.settings.vm, self.profile, virtual_clock=self.settings.virtual_clock, heap_kb=self.settings.heap_kb
+        )
         self.reactor.watch(self.machine.requests, read=self._read_requests)
         self.reactor.watch(self.machine.console, read=self._read_console)
         self.note("boot", cause=cause, formatted=self.flash.formatted)
@@ -243,11 +244,19 @@ class Device:
     def boot_facts(self) -> dict[str, Any]:
         profile = self.profile
         return {
-            "platform": profile.platform, "machine": profile.machine, "run_main": self._run_main,
-            "reset_cause": profile.reset_causes.get(self._cause, 1), "reset_causes": profile.reset_causes,
-            "network_constants": profile.network_constants, "wifi": profile.wifi, "ethernet": profile.ethernet,
-            "tls_session_bytes": profile.tls_session_bytes, "tls_handshake_bytes": profile.tls_handshake_bytes,
-            "unique_id": self.unique_id.hex(), "epoch_s": EPOCH_S[profile.platform]}
+            "platform": profile.platform,
+            "machine": profile.machine,
+            "run_main": self._run_main,
+            "reset_cause": profile.reset_causes.get(self._cause, 1),
+            "reset_causes": profile.reset_causes,
+            "network_constants": profile.network_constants,
+            "wifi": profile.wifi,
+            "ethernet": profile.ethernet,
+            "tls_session_bytes": profile.tls_session_bytes,
+            "tls_handshake_bytes": profile.tls_handshake_bytes,
+            "unique_id": self.unique_id.hex(),
+            "epoch_s": EPOCH_S[profile.platform],
+        }
 
     def command_done(self) -> None:
         failure, self.failure = self.failure, b""
@@ -474,8 +483,11 @@ class Device:
             ports = {int(port): int(to) for port, to in table.get("listen_ports", {}).items()}
             local = "127.0.0.1"
             return KernelNetwork(self.reactor, ports), (
-                str(table.get("address", local)), str(table.get("netmask", "255.0.0.0")),
-                str(table.get("gateway", local)), str(table.get("dns", local)))
+                str(table.get("address", local)),
+                str(table.get("netmask", "255.0.0.0")),
+                str(table.get("gateway", local)),
+                str(table.get("dns", local)),
+            )
         topology = parse_topology(table)
         if self.settings.virtual_clock:
             refuse_kernel_peers(topology)
@@ -486,14 +498,22 @@ class Device:
         """Everything that is counted, for the control channel."""
         counters: Counters = self.sockets.counters
         return {
-            "boots": self.boots, "on": self.machine is not None, "now_us": self.scheduler.now_us(),
-            "boot_us": self._boot_us, "queue_drops": self.sockets.queue_drops(),
-            "datagrams_sent": counters.datagrams_sent, "datagrams_received": counters.datagrams_received,
-            "octets_sent": counters.octets_sent, "octets_received": counters.octets_received,
-            "most_udp_sockets": counters.most_udp_sockets, "flash_programs": self._device.programs,
-            "flash_erases": self._device.erases, "associations": self.nic.associations,
+            "boots": self.boots,
+            "on": self.machine is not None,
+            "now_us": self.scheduler.now_us(),
+            "boot_us": self._boot_us,
+            "queue_drops": self.sockets.queue_drops(),
+            "datagrams_sent": counters.datagrams_sent,
+            "datagrams_received": counters.datagrams_received,
+            "octets_sent": counters.octets_sent,
+            "octets_received": counters.octets_received,
+            "most_udp_sockets": counters.most_udp_sockets,
+            "flash_programs": self._device.programs,
+            "flash_erases": self._device.erases,
+            "associations": self.nic.associations,
             "listening": {str(port): list(address) for port, address in self.sockets.listening().items()},
-            "pins": self.pins}
+            "pins": self.pins,
+        }
 
 
 def _derived_id(settings: Settings) -> bytes:

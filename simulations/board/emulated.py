@@ -52,8 +52,9 @@ class EmulatedNetwork(Network):
 
     def connect_tcp(self, address: Address, window_bytes: int) -> TcpPort:
         self.check_interface()
-        connection = EmulatedTcp(self.reactor, self.crossing, self.topology.nodes.get(address[0]), address,
-                                 window_bytes, self._connect_peer)
+        connection = EmulatedTcp(
+            self.reactor, self.crossing, self.topology.nodes.get(address[0]), address, window_bytes, self._connect_peer
+        )
         self._connections.append(connection)
         return connection
 
@@ -124,8 +125,10 @@ class EmulatedUdp(DatagramPort):
             return
         if address not in self._towards:
             self._towards[address] = KernelDatagrams(
-                self._network.reactor, lambda answer, _: self._answer(node, answer, address),
-                source=self._network.topology.source)
+                self._network.reactor,
+                lambda answer, _: self._answer(node, answer, address),
+                source=self._network.topology.source,
+            )
         try:
             self._towards[address].send(data, parse_peer(peer))
         except OSError:
@@ -133,8 +136,15 @@ class EmulatedUdp(DatagramPort):
             return
 
     def _answer(self, node: Node, data: bytes, address: Address) -> None:
-        self._network.crossing.send("udp", DOWN, node, address[1], len(data) + IP_UDP_OCTETS, data,
-                                    lambda: self._deliver(data, address) if self._deliver else None)
+        self._network.crossing.send(
+            "udp",
+            DOWN,
+            node,
+            address[1],
+            len(data) + IP_UDP_OCTETS,
+            data,
+            lambda: self._deliver(data, address) if self._deliver else None,
+        )
 
 
 class EmulatedIcmp(DatagramPort):
@@ -169,12 +179,18 @@ class EmulatedIcmp(DatagramPort):
         reply[2:4] = struct.pack(">H", checksum(reply))
         packet = ip_header(node.address, self._network.topology.address, len(reply)) + reply
         self._network.crossing.send(
-            "icmp", DOWN, node, 0, len(packet), bytes(reply),
-            lambda: self._deliver(packet, (node.address, 0)) if self._deliver else None)
+            "icmp",
+            DOWN,
+            node,
+            0,
+            len(packet),
+            bytes(reply),
+            lambda: self._deliver(packet, (node.address, 0)) if self._deliver else None,
+        )
 
 
 def parse_peer(text: str) -> Address:
-    """"host:port" as an address."""
+    """Return "host:port" as an address."""
     host, _, port = text.rpartition(":")
     return host, int(port)
 

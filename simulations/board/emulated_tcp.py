@@ -56,8 +56,16 @@ class _Segment:
 class _Pipe:
     """One direction: `write` takes octets, `deliver` gets them in order at the other side, b"" for the end."""
 
-    def __init__(self, reactor: Reactor, crossing: Crossing, node: Node, port: int, direction: str,
-                 deliver: Callable[[bytes], None], fail: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        reactor: Reactor,
+        crossing: Crossing,
+        node: Node,
+        port: int,
+        direction: str,
+        deliver: Callable[[bytes], None],
+        fail: Callable[[int], None],
+    ) -> None:
         self._scheduler = reactor.scheduler
         self._crossing = crossing
         self._node = node
@@ -85,8 +93,16 @@ class _Pipe:
     def _send(self, segment: _Segment) -> None:
         if self.closed:
             return
-        self._crossing.send("tcp", self._direction, self._node, self._port, len(segment.data) + IP_TCP_OCTETS,
-                            segment.data, lambda: self._arrive(segment), lambda: self._lost(segment))
+        self._crossing.send(
+            "tcp",
+            self._direction,
+            self._node,
+            self._port,
+            len(segment.data) + IP_TCP_OCTETS,
+            segment.data,
+            lambda: self._arrive(segment),
+            lambda: self._lost(segment),
+        )
 
     def _lost(self, segment: _Segment) -> None:
         if self._scheduler.now_us() - segment.since_us > GIVE_UP_US:
@@ -107,8 +123,15 @@ class _Pipe:
 class EmulatedTcp(TcpPort):
     """The board's end. `node` is None for an address that nobody has: the SYN is never answered."""
 
-    def __init__(self, reactor: Reactor, crossing: Crossing, node: Node | None, address: Address, window_bytes: int,
-                 connect_peer: Callable[[str, int], PeerTcp]) -> None:
+    def __init__(
+        self,
+        reactor: Reactor,
+        crossing: Crossing,
+        node: Node | None,
+        address: Address,
+        window_bytes: int,
+        connect_peer: Callable[[str, int], PeerTcp],
+    ) -> None:
         super().__init__()
         self._reactor = reactor
         self._crossing = crossing

@@ -49,8 +49,14 @@ class Machine:
         command = _command(vm, virtual_clock, heap_kb or profile.heap_kb) + pipes
         try:
             self._process = subprocess.Popen(
-                command, cwd=runtime_folder(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT, pass_fds=(request_write, reply_read), start_new_session=True)
+                command,
+                cwd=runtime_folder(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                pass_fds=(request_write, reply_read),
+                start_new_session=True,
+            )
         finally:
             os.close(request_write)
             os.close(reply_read)
@@ -113,8 +119,14 @@ class Machine:
 def _command(vm: str, virtual_clock: bool, heap_kb: int) -> list[str]:
     if vm == "wasm":
         clock = "virtual" if virtual_clock else "real"
-        return [str(vms.node_binary()), str(BOARD_MJS), str(vms.wasm_module()), str(runtime_folder()), clock,
-                str(WASM_HEAP_BYTES)]
+        return [
+            str(vms.node_binary()),
+            str(BOARD_MJS),
+            str(vms.wasm_module()),
+            str(runtime_folder()),
+            clock,
+            str(WASM_HEAP_BYTES),
+        ]
     if vm == "unix":
         if virtual_clock:
             raise vms.VmMissing("the unix machine has no virtual clock; try: the wasm machine")

@@ -26,8 +26,19 @@ from simulations.lab.link import Link
 
 UP, DOWN = "up", "down"
 PYTHON_PEER = "python:"
-NETWORK_KEYS = {"mode", "address", "netmask", "gateway", "dns", "source", "seed", "links", "nodes", "names",
-                "listen_ports"}
+NETWORK_KEYS = {
+    "mode",
+    "address",
+    "netmask",
+    "gateway",
+    "dns",
+    "source",
+    "seed",
+    "links",
+    "nodes",
+    "names",
+    "listen_ports",
+}
 NODE_KEYS = {"address", "via", "icmp", "tcp", "udp", "tcp_peers"}
 
 
@@ -90,10 +101,16 @@ def parse_topology(table: Mapping[str, Any]) -> Topology:
             raise TopologyError(f"nodes {nodes[node.address].name} and {name} have the same address {node.address}")
         nodes[node.address] = node
     return Topology(
-        address=address, netmask=str(table.get("netmask", "255.255.255.0")),
-        gateway=str(table.get("gateway", prefix + ".1")), dns=str(table.get("dns", prefix + ".1")),
-        source=str(table.get("source", "127.0.0.1")), links=links, nodes=nodes, names=dict(table.get("names", {})),
-        listen_ports={int(port): int(to) for port, to in table.get("listen_ports", {}).items()})
+        address=address,
+        netmask=str(table.get("netmask", "255.255.255.0")),
+        gateway=str(table.get("gateway", prefix + ".1")),
+        dns=str(table.get("dns", prefix + ".1")),
+        source=str(table.get("source", "127.0.0.1")),
+        links=links,
+        nodes=nodes,
+        names=dict(table.get("names", {})),
+        listen_ports={int(port): int(to) for port, to in table.get("listen_ports", {}).items()},
+    )
 
 
 def refuse_kernel_peers(topology: Topology) -> None:
@@ -101,8 +118,10 @@ def refuse_kernel_peers(topology: Topology) -> None:
     for node in topology.nodes.values():
         for peer in (*node.udp.values(), *node.tcp_peers.values()):
             if not peer.startswith(PYTHON_PEER):
-                raise TopologyError(f"network.nodes.{node.name} has the peer {peer}, which virtual time cannot wait "
-                                    "for; try: a python:module:Class, or the real clock")
+                raise TopologyError(
+                    f"network.nodes.{node.name} has the peer {peer}, which virtual time cannot wait "
+                    "for; try: a python:module:Class, or the real clock"
+                )
 
 
 def _parse_node(name: str, entry: Mapping[str, Any], links: set[str]) -> Node:
@@ -115,9 +134,15 @@ def _parse_node(name: str, entry: Mapping[str, Any], links: set[str]) -> Node:
         raise TopologyError(f"network.nodes.{name}.via names no link: {', '.join(strangers)}")
     if entry.get("tcp", "refuse") not in ("refuse", "drop"):
         raise TopologyError(f"network.nodes.{name}.tcp is refuse or drop")
-    return Node(name, str(entry["address"]), via, bool(entry.get("icmp", True)), str(entry.get("tcp", "refuse")),
-                {int(port): str(peer) for port, peer in entry.get("udp", {}).items()},
-                {int(port): str(peer) for port, peer in entry.get("tcp_peers", {}).items()})
+    return Node(
+        name,
+        str(entry["address"]),
+        via,
+        bool(entry.get("icmp", True)),
+        str(entry.get("tcp", "refuse")),
+        {int(port): str(peer) for port, peer in entry.get("udp", {}).items()},
+        {int(port): str(peer) for port, peer in entry.get("tcp_peers", {}).items()},
+    )
 
 
 def _refuse_unknown(table: Mapping[str, Any], known: set[str], where: str) -> None:

@@ -90,12 +90,17 @@ def play(device: Device, until: str, printed: bytearray, limit_s: int = 20) -> N
 def office(udp_port: int = 9, tcp_port: int = 9) -> dict[str, Any]:
     """A gateway one link away and a provider's edge three links away, 2 ms each."""
     return {
-        "mode": "emulated", "address": "192.168.1.50",
+        "mode": "emulated",
+        "address": "192.168.1.50",
         "links": {"lan": {"delay_ms": 2}, "router": {"delay_ms": 2}, "access": {"delay_ms": 2}},
         "nodes": {
             "gateway": {"address": "192.168.1.1", "via": ["lan"]},
-            "edge": {"address": "198.51.100.10", "via": ["lan", "router", "access"],
-                     "udp": {"5060": f"127.0.0.1:{udp_port}"}, "tcp_peers": {"5061": f"127.0.0.1:{tcp_port}"}},
+            "edge": {
+                "address": "198.51.100.10",
+                "via": ["lan", "router", "access"],
+                "udp": {"5060": f"127.0.0.1:{udp_port}"},
+                "tcp_peers": {"5061": f"127.0.0.1:{tcp_port}"},
+            },
             "hole": {"address": "198.51.100.66", "via": ["lan"], "tcp": "drop", "icmp": False},
         },
     }

@@ -49,7 +49,9 @@ asyncio.run(main())
 
 
 def test_traffic_in_virtual_time_is_exact_and_repeatable() -> None:
-    main = CONNECT_WIFI + """
+    main = (
+        CONNECT_WIFI
+        + """
 async def main():
     s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     s.settimeout(0.5)
@@ -66,6 +68,7 @@ async def main():
     print(min(rtts_us), max(rtts_us), lost)
 asyncio.run(main())
 """
+    )
     first, second = (run_on_board("wasm", {}, main, network=world(3), virtual_clock=True) for _ in range(2))
     assert first == second
     least_us, most_us, lost = first.split(" ", 2)
@@ -74,7 +77,9 @@ asyncio.run(main())
 
 
 def test_streams_and_busy_waits_work_in_virtual_time() -> None:
-    main = CONNECT_WIFI + """
+    main = (
+        CONNECT_WIFI
+        + """
 async def main():
     reader, writer = await asyncio.open_connection("198.51.100.10", 5061)
     for n in range(3):
@@ -92,6 +97,7 @@ async def main():
     print("spun", 10 <= (time.time_ns() - before) // 1000000 <= 11)
 asyncio.run(main())
 """
+    )
     printed = run_on_board("wasm", {}, main, network=world(), virtual_clock=True)
     assert printed.splitlines() == ["b'line 0\\n'", "b'line 1\\n'", "b'line 2\\n'", "spun True"]
 
