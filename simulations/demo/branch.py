@@ -12,6 +12,7 @@ from simulations.scenarios import two_branches as scenario
 
 BATCH_S = 10
 FAIL_ROUNDS, CLEAR_ROUNDS = 3, 2
+UNIX_HEAP_KB = 1024  # its objects are 64 bits wide: the profile's heap would hold half of what the board's does
 SSID, PASSWORD = "branch", "correct horse"
 
 
@@ -47,6 +48,7 @@ class BranchOnStage:
                 "vm": vm,
                 "nic": {"ssid": SSID, "password": PASSWORD, "wired": False, "rssi": -58, "channel": 6},
                 "network": scenario.network(branch, ports),
+                **({"heap_kb": UNIX_HEAP_KB} if vm == "unix" else {}),
             },
             folder,
         )
