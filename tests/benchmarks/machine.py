@@ -8,8 +8,9 @@ from pathlib import Path
 
 
 def machine() -> str:
-    """Return CPU model, cores and Python's version."""
-    return f"{_cpu_model()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    """Return CPU model, cores, Python's version, and how many processes others keep busy (the load of a minute)."""
+    busy = os.getloadavg()[0]
+    return f"{_cpu_model()}, {os.cpu_count()} cores, Python {platform.python_version()}, load {busy:.1f}"
 
 
 def _cpu_model() -> str:
