@@ -96,7 +96,7 @@ def run_score(args: argparse.Namespace) -> None:
     """Print the measures."""
     found = score.records(args.world, world.read_lines(args.verdicts))
     measured = measures.measures(found)
-    bounds = measures.intervals([found]) if args.intervals else {}
+    bounds = measures.intervals(found) if args.intervals else {}
     if args.json:
         print(json.dumps(measured | {"intervals": bounds}))
         return

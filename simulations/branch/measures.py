@@ -19,7 +19,7 @@ import numpy as np
 from simulations.branch.score import INCONCLUSIVE, MISSED, SHARED_FROM, SIDES, Incident, Records, records
 from simulations.branch.world import Line
 
-Weights = Mapping[str, float]
+Key = tuple[Any, ...]
 
 BINS = 10
 WITH_INTERVAL = (
@@ -38,62 +38,76 @@ def ratio(over: float, under: float) -> float:
     return over / under if under else 0.0
 
 
-def rates(found: Records, weights: Weights | None = None) -> dict[str, float]:
-    """Return the measures that are ratios over causes; weights: how often each cause is counted (absent: 1 each)."""
-    weigh: Callable[[str], float] = (lambda cause: 1.0) if weights is None else (lambda cause: weights.get(cause, 0.0))
-    total = sum(weigh(i.cause) for i in found.incidents)
-
-    def share(accept: Callable[[Incident], bool], of: Callable[[Incident], bool] = lambda i: True) -> float:
-        chosen = [i for i in found.incidents if of(i)]
-        return ratio(sum(weigh(i.cause) for i in chosen if accept(i)), sum(weigh(i.cause) for i in chosen))
-
-    def wrong(i: Incident) -> bool:
-        return i.label not in (i.side, INCONCLUSIVE, MISSED)
-
-    out = {"acc": share(lambda i: i.label == i.side)}
-    for name, ambiguous in (("ident", False), ("amb", True)):
-        of = lambda i, a=ambiguous: i.ambiguous == a  # noqa: E731
-        right, abstained, mistaken = (
-            share(lambda i: i.label == i.side, of), share(lambda i: i.label == INCONCLUSIVE, of), share(wrong, of),
-        )  # fmt: skip
-        keys = (
-            ("acc_ident", "abstain_ident", "wrong_ident") if name == "ident" else ("amb_ok", "amb_inconcl", "amb_wrong")
-        )
-        out |= dict(zip(keys, (right, abstained, mistaken), strict=True))
-    out["missed"] = ratio(sum(weigh(i.cause) for i in found.incidents if i.label == MISSED), total)
-    out["abstain"] = ratio(sum(weigh(i.cause) for i in found.incidents if i.label == INCONCLUSIVE), total)
-    scores = []
-    for side in SIDES:
-        recall = share(lambda i: i.label == i.side, lambda i, s=side: i.side == s)  # type: ignore[misc]
-        mine = [j for j in found.judged if j.side == side]
-        precision = ratio(sum(weigh(j.cause) for j in mine if j.right), sum(weigh(j.cause) for j in mine))
-        scores.append(ratio(2 * recall * precision, recall + precision))
-        out |= {f"R_{side}": recall, f"P_{side}": precision, f"F1_{side}": scores[-1]}
-    out["macroF1"] = float(np.mean(scores))
-    out["FB_verdicts"] = ratio(
-        sum(weigh(b.cause) for b in found.blames if b.false), sum(weigh(b.cause) for b in found.blames)
-    )
-    out["FB_minutes"] = ratio(
-        sum(weigh(b.cause) * b.false_cells for b in found.blames), sum(weigh(b.cause) * b.cells for b in found.blames)
-    )
-    out["FB_worse"] = max(out["FB_verdicts"], out["FB_minutes"])
-    hurt = [o for o in found.others if o.affecting]
-    decoys = [o for o in found.others if not o.affecting and o.shared < SHARED_FROM]
-    for name, group in (("FB_incidents", hurt), ("FB_decoys", decoys)):
-        out[name] = ratio(sum(weigh(o.cause) for o in group if o.blamed), sum(weigh(o.cause) for o in group))
-    out["IoU"] = ratio(sum(weigh(f.cause) * f.iou for f in found.fits), sum(weigh(f.cause) for f in found.fits))
-    out["ECE"] = calibration(found, weigh)
+def sums(found: Records) -> dict[str, dict[Key, float]]:
+    """Return per cause everything that is added up; each rate is made of such sums, so causes can be weighted."""
+    out: dict[str, dict[Key, float]] = defaultdict(lambda: defaultdict(float))
+    for incident in found.incidents:
+        out[incident.cause]["incident", incident.side, incident.label, incident.ambiguous] += 1
+    for verdict in found.judged:
+        mine = out[verdict.cause]
+        mine["verdict", verdict.side, verdict.right] += 1
+        at = min(int(verdict.confidence * BINS), BINS - 1)
+        mine["calibration", at, "count"] += 1
+        mine["calibration", at, "gap"] += verdict.confidence - verdict.right
+    for blame in found.blames:
+        out[blame.cause]["blame", "verdicts"] += 1
+        out[blame.cause]["blame", "false verdicts"] += blame.false
+        out[blame.cause]["blame", "cells"] += blame.cells
+        out[blame.cause]["blame", "false cells"] += blame.false_cells
+    for other in found.others:
+        if other.affecting or other.shared < SHARED_FROM:
+            out[other.cause]["other", other.affecting, other.blamed] += 1
+    for fit in found.fits:
+        out[fit.cause]["fit", "count"] += 1
+        out[fit.cause]["fit", "iou"] += fit.iou
     return out
 
 
-def calibration(found: Records, weigh: Callable[[str], float]) -> float:
-    """Return the expected calibration error: mean distance of confidence and truth over ten bins of confidence."""
-    sums = np.zeros((BINS, 3))
-    for verdict in found.judged:
-        weight = weigh(verdict.cause)
-        at = min(int(verdict.confidence * BINS), BINS - 1)
-        sums[at] += weight * np.array([1.0, verdict.confidence, verdict.right])
-    return ratio(float(np.abs(sums[:, 1] - sums[:, 2]).sum()), float(sums[:, 0].sum()))
+def rates(total: Mapping[Key, float]) -> dict[str, float]:
+    """Return the measures that are ratios, from the sums over causes."""
+    incidents = {key[1:]: count for key, count in total.items() if key[0] == "incident"}
+
+    def share(accept: Callable[..., bool], of: Callable[..., bool] = lambda *key: True) -> float:
+        chosen = {key: count for key, count in incidents.items() if of(*key)}
+        return ratio(sum(count for key, count in chosen.items() if accept(*key)), sum(chosen.values()))
+
+    def right(side: str, label: str, ambiguous: bool) -> bool:
+        return label == side
+
+    def abstained(side: str, label: str, ambiguous: bool) -> bool:
+        return label == INCONCLUSIVE
+
+    def wrong(side: str, label: str, ambiguous: bool) -> bool:
+        return label not in (side, INCONCLUSIVE, MISSED)
+
+    def alike(side: str, label: str, ambiguous: bool) -> bool:
+        return ambiguous
+
+    def told(side: str, label: str, ambiguous: bool) -> bool:
+        return not ambiguous
+
+    out = {"acc": share(right), "abstain": share(abstained), "missed": share(lambda s, label, a: label == MISSED)}
+    out |= {"acc_ident": share(right, told), "abstain_ident": share(abstained, told), "wrong_ident": share(wrong, told)}
+    out |= {"amb_ok": share(right, alike), "amb_inconcl": share(abstained, alike), "amb_wrong": share(wrong, alike)}
+    for side in SIDES:
+        recall = share(right, lambda its, label, a, side=side: its == side)
+        good, bad = total.get(("verdict", side, True), 0), total.get(("verdict", side, False), 0)
+        precision = ratio(good, good + bad)
+        f1 = ratio(2 * recall * precision, recall + precision)
+        out |= {f"R_{side}": recall, f"P_{side}": precision, f"F1_{side}": f1}
+    out["macroF1"] = float(np.mean([out[f"F1_{side}"] for side in SIDES]))
+    for name, what in (("FB_verdicts", "verdicts"), ("FB_minutes", "cells")):
+        out[name] = ratio(total.get(("blame", f"false {what}"), 0), total.get(("blame", what), 0))
+    out["FB_worse"] = max(out["FB_verdicts"], out["FB_minutes"])
+    for name, affecting in (("FB_incidents", True), ("FB_decoys", False)):
+        blamed, not_blamed = (total.get(("other", affecting, was), 0) for was in (True, False))
+        out[name] = ratio(blamed, blamed + not_blamed)
+    out["IoU"] = ratio(total.get(("fit", "iou"), 0), total.get(("fit", "count"), 0))
+    bins = [
+        (total.get(("calibration", at, "gap"), 0), total.get(("calibration", at, "count"), 0)) for at in range(BINS)
+    ]
+    out["ECE"] = ratio(sum(abs(gap) for gap, _ in bins), sum(count for _, count in bins))
+    return out
 
 
 def measures(found: Records) -> dict[str, Any]:
@@ -101,7 +115,7 @@ def measures(found: Records) -> dict[str, Any]:
     hurt = [o for o in found.others if o.affecting]
     decoys = [o for o in found.others if not o.affecting and o.shared < SHARED_FROM]
     month = 30 / found.days
-    out: dict[str, Any] = {"incidents": len(found.incidents), **rates(found)}
+    out: dict[str, Any] = {"incidents": len(found.incidents), **rates(total(found))}
     out["amb_n"] = sum(i.ambiguous for i in found.incidents)
     out["FB_verdict_n"] = [sum(b.false for b in found.blames), len(found.blames)]
     out["FB_incident_n"] = [sum(o.blamed for o in hurt), len(hurt)]
@@ -159,20 +173,30 @@ def confusion(incidents: Iterable[Incident]) -> dict[str, dict[str, int]]:
     return {side: {label: counts[side, label] for label in (*SIDES, INCONCLUSIVE, MISSED)} for side in SIDES}
 
 
-def intervals(parts: list[Records], seed: int = 0, draws: int = 400) -> dict[str, tuple[float, float]]:
-    """Return 95 % intervals of the rates of one or several worlds together, by bootstrap over causes."""
-    whole = pooled(parts)
-    causes = sorted({entry.cause for group in (whole.incidents, whole.judged, whole.others) for entry in group})
+def total(found: Records) -> dict[Key, float]:
+    """Return the sums over all causes, each counted once."""
+    whole: dict[Key, float] = defaultdict(float)
+    for part in sums(found).values():
+        for key, value in part.items():
+            whole[key] += value
+    return whole
+
+
+def intervals(found: Records, seed: int = 0, draws: int = 1000) -> dict[str, tuple[float, float]]:
+    """Return 95 % intervals of the rates by bootstrap over causes; empty where there is no cause."""
+    by_cause = sums(found)
+    causes, keys = sorted(by_cause), list(total(found))
     if not causes:
         return {}
+    matrix = np.array([[by_cause[cause].get(key, 0.0) for key in keys] for cause in causes], dtype=float)
     rng = np.random.default_rng(seed)
-    drawn: dict[str, list[float]] = defaultdict(list)
-    for _ in range(draws):
+    drawn = np.empty((draws, len(WITH_INTERVAL)))
+    for draw in range(draws):
         counts = np.bincount(rng.integers(len(causes), size=len(causes)), minlength=len(causes))
-        values = rates(whole, dict(zip(causes, counts.tolist(), strict=True)))
-        for name in WITH_INTERVAL:
-            drawn[name].append(values[name])
-    return {name: tuple(np.quantile(values, (0.025, 0.975)).tolist()) for name, values in drawn.items()}
+        values = rates(dict(zip(keys, (counts @ matrix).tolist(), strict=True)))
+        drawn[draw] = [values[name] for name in WITH_INTERVAL]
+    low, high = np.quantile(drawn, (0.025, 0.975), axis=0).tolist()
+    return {name: (low[at], high[at]) for at, name in enumerate(WITH_INTERVAL)}
 
 
 def pooled(parts: list[Records]) -> Records:
