@@ -6,53 +6,33 @@ happen, and resets or cuts the power. `control.py` is its outside.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import random
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 from simulations.board import machine as vm_machine
 from simulations.board.calls import Calls
 from simulations.board.console import Console
-from simulations.board.emulated import EmulatedNetwork
 from simulations.board.flash import BlockDevice, Flash, PowerCut
-from simulations.board.kernelnet import KernelNetwork
 from simulations.board.machine import Machine, Request
 from simulations.board.nic import Nic
 from simulations.board.nvs import Nvs
-from simulations.board.ports import EAGAIN, Network
-from simulations.board.profile import EPOCH_S, Profile
+from simulations.board.ports import EAGAIN
+from simulations.board.profile import EPOCH_S
 from simulations.board.reactor import Reactor
 from simulations.board.scheduler import RealScheduler, Timer, VirtualScheduler
+from simulations.board.settings import Settings, derived_id, make_network
 from simulations.board.sockets import POLLIN, POLLOUT, Counters, SocketTable
-from simulations.board.topology import parse_topology, refuse_kernel_peers
+
+__all__ = ["Device", "Settings"]
 
 COMMAND_HANDLE = 0xFFFF
 SOFT_RESET = "soft reset"
 CONSOLE_FD, TERMINAL_FD = 0, 1
-
-
-@dataclass(slots=True)
-class Settings:
-    """What a virtual board is made from. `network` is a topology (see topology.py), or {"mode": "real"}."""
-
-    profile: Profile
-    vm: str = "wasm"
-    flash: Path | None = None
-    network: dict[str, Any] = field(default_factory=lambda: {"mode": "real"})
-    nic: dict[str, Any] = field(default_factory=dict)
-    virtual_clock: bool = False
-    repl_port: int = 0
-    heap_kb: int | None = None
-    unique_id: str = ""
-    seed: int | None = None
-    erase_pause: bool = True
-    wall_us: int = 0
 
 
 @dataclass(slots=True)
@@ -72,11 +52,11 @@ class Device:
         self.profile = profile = settings.profile
         self.reactor = Reactor(VirtualScheduler() if settings.virtual_clock else RealScheduler())
         self.scheduler = self.reactor.scheduler
-        self.unique_id = bytes.fromhex(settings.unique_id) if settings.unique_id else _derived_id(settings)
+        self.unique_id = bytes.fromhex(settings.unique_id) if settings.unique_id else derived_id(settings)
         self._device = BlockDevice(profile.filesystem_kb * 1024, settings.flash)
         self._device.on_erase = self._erase_begins
         self.nvs = Nvs(settings.flash.with_suffix(".nvs.json") if settings.flash else None)
-        self.network, addresses = self._make_network(settings.network)
+        self.network, addresses = make_network(settings, self.reactor, lambda: self.nic.up)
         mac = b"\x02" + self.unique_id[:5]
         self.nic = Nic(profile, self.scheduler, settings.nic, mac, addresses)
         self.sockets = SocketTable(profile, self.network, self._changed)
@@ -476,24 +456,6 @@ class Device:
     def _console_events(self) -> int:
         return POLLOUT | (POLLIN if self.console.input else 0)
 
-    # Making.
-
-    def _make_network(self, table: dict[str, Any]) -> tuple[Network, tuple[str, str, str, str]]:
-        if table.get("mode", "real") == "real" and not self.settings.virtual_clock:
-            ports = {int(port): int(to) for port, to in table.get("listen_ports", {}).items()}
-            local = "127.0.0.1"
-            return KernelNetwork(self.reactor, ports), (
-                str(table.get("address", local)),
-                str(table.get("netmask", "255.0.0.0")),
-                str(table.get("gateway", local)),
-                str(table.get("dns", local)),
-            )
-        topology = parse_topology(table)
-        if self.settings.virtual_clock:
-            refuse_kernel_peers(topology)
-        network = EmulatedNetwork(self.reactor, topology, lambda: self.nic.up)
-        return network, (topology.address, topology.netmask, topology.gateway, topology.dns)
-
     def counters(self) -> dict[str, Any]:
         """Everything that is counted, for the control channel."""
         counters: Counters = self.sockets.counters
@@ -514,8 +476,3 @@ class Device:
             "listening": {str(port): list(address) for port, address in self.sockets.listening().items()},
             "pins": self.pins,
         }
-
-
-def _derived_id(settings: Settings) -> bytes:
-    seed = str(settings.flash.resolve()) if settings.flash else f"{settings.profile.name}/{settings.seed}"
-    return hashlib.sha256(seed.encode()).digest()[: 6 if settings.profile.platform == "esp32" else 8]

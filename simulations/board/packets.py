@@ -6,6 +6,7 @@ import hashlib
 from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 from simulations.board.scheduler import Scheduler
@@ -95,7 +96,7 @@ class Crossing:
             if lost is not None:
                 self._scheduler.call_later(0, lost)
             return
-        self._cross(packet, links, 0, arrive, lost)
+        self._cross(packet, links, 0, packet.t_in_us, arrive, lost)
 
     def unroutable(self, protocol: str, address: str, port: int, size_octets: int, data: bytes) -> None:
         """Log a packet to an address that no node has."""
@@ -107,10 +108,11 @@ class Crossing:
         packet: Packet,
         links: tuple[str, ...],
         at: int,
+        time_us: int,
         arrive: Callable[[], None],
         lost: Callable[[], None] | None,
     ) -> None:
-        now_us = self._scheduler.now_us()
+        """`time_us` is when the packet was to leave the link before: a late timer does not add up over the links."""
         if at == len(links):
             if packet.direction == DOWN and not self.interface_up():
                 packet.verdict, packet.link = "down", "interface"
@@ -118,15 +120,15 @@ class Crossing:
                     lost()
                 return
             packet.verdict = DELIVERED
-            packet.t_out_us = now_us
+            packet.t_out_us = self._scheduler.now_us()
             arrive()
             return
         link = self._topology.links[links[at], packet.direction]
-        times_us = link.due(packet.size_octets, now_us, packet.key)
+        times_us = link.due(packet.size_octets, time_us, packet.key)
         if not times_us:
             packet.verdict, packet.link = link.log_since(link.counters.packets_in - 1)[0].verdict, links[at]
             if lost is not None:
                 self._scheduler.call_later(0, lost)
             return
-        for time_us in times_us:
-            self._scheduler.call_at(time_us, lambda: self._cross(packet, links, at + 1, arrive, lost))
+        for out_us in times_us:
+            self._scheduler.call_at(out_us, partial(self._cross, packet, links, at + 1, out_us, arrive, lost))

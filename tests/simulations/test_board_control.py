@@ -1,6 +1,7 @@
 """A board in a process of its own: its control channel, a kill as power cut, its description's faults, the command."""
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -25,7 +26,7 @@ async def main():
     while True:
         try:
             s.sendto(b"%d" % n, ("198.51.100.10", 5060))
-            await asyncio.sleep_ms(20)
+            await asyncio.sleep_ms(50)
             print("reply", s.recv(20))
         except OSError as error:
             print("lost", error.errno)
@@ -50,15 +51,15 @@ def test_links_wifi_clock_and_heap_are_at_hand_while_it_runs(vm: str, tmp_path: 
         with Board(description) as board:
             board.wait_for_text("reply", 10)
             board.client.link("access", down=True)
-            at = len(board.wait_for_text("lost 11", 10))
+            at = len(board.wait_for_text("lost 11\nlost 11\nlost 11", 10))
             board.client.link("access", down=False, delay_ms=1)
             at = len(board.wait_for_text("reply", 10, after=at))
             board.client.nic_drop()
-            at = len(board.wait_for_text("lost 113", 10, after=at))
+            at = len(board.wait_for_text("lost 113\n", 10, after=at))
             board.client.nic_restore()
             at = len(board.wait_for_text("reply", 10, after=at))
             board.client.peer("edge", "udp", 5060, None)
-            board.wait_for_text("lost 11", 10, after=at)
+            board.wait_for_text("lost 11\nlost 11\n", 10, after=at)
             assert 15_000 < board.client.heap() < 120_000
             counters = board.client.counters()
             packets = board.client.packets()
@@ -66,7 +67,7 @@ def test_links_wifi_clock_and_heap_are_at_hand_while_it_runs(vm: str, tmp_path: 
                 board.client.link("wan", down=True)
             with pytest.raises(BoardError, match="no_such"):
                 board.client.do("no_such")
-    assert counters["datagrams_received"] > 3
+    assert counters["datagrams_received"] >= 3
     assert [packet["number"] for packet in packets] == list(range(len(packets)))
     assert {packet["verdict"] for packet in packets} >= {"delivered", "down"}
     assert all(packet["link"] in ("access", "interface") for packet in packets if packet["verdict"] == "down")
@@ -155,3 +156,22 @@ def test_the_command_lists_boards_and_machines() -> None:
     facts = json.loads(done.stdout)
     assert "esp32-poe" in {each["name"] for each in facts["boards"]}
     assert tuple(facts["vms"]) == available_vms()
+
+
+def test_several_boards_run_at_once_each_line_headed_by_its_name(tmp_path: Path) -> None:
+    paths = []
+    for name in ("leeds", "york"):
+        (tmp_path / f"{name}.py").write_text(f"print('here is {name}')\n")
+        path = tmp_path / f"{name}.toml"
+        path.write_text(f'vm = "{available_vms()[0]}"\n[install]\n"/main.py" = "{name}.py"\n')
+        paths.append(str(path))
+    command = [sys.executable, "-m", "simulations.board", "run", *paths]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    seen = ""
+    while not all(f"{name}: here is {name}\n" in seen for name in ("leeds", "york")):
+        line = process.stdout.readline()
+        assert line, seen
+        seen += line
+    process.send_signal(signal.SIGINT)
+    process.wait(20)

@@ -325,3 +325,27 @@ asyncio.run(main())
     thread.join(10)
     server.close()
     assert printed.splitlines() == ["9004", "errno -9984", "errno -9984"]
+
+
+def test_a_raw_socket_pings_loopback_where_the_kernel_permits_it(vm: str) -> None:
+    try:
+        socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP).close()
+        expected = "(0, 9)"
+    except PermissionError:
+        expected = "errno 1"
+    main = """
+import socket, struct
+try:
+    s = socket.socket(socket.AF_INET, socket.SOCK_RAW, 1)
+    s.settimeout(2)
+    request = struct.pack(">BBHHH", 8, 0, 0, 9, 1)
+    s.sendto(request[:2] + struct.pack(">H", 0xffff - 0x0800 - 9 - 1) + request[4:], ("127.0.0.1", 0))
+    answer = None
+    while answer is None or answer[0] == 8:
+        packet = s.recv(100)
+        answer = packet[20], struct.unpack(">H", packet[24:26])[0]
+    print(answer)
+except OSError as error:
+    print("errno", error.errno)
+"""
+    assert run_on_board(vm, {}, main) == expected + "\n"
