@@ -121,7 +121,7 @@ class Chaos:
         undo.enter_context(self._listening())
         self._board.client.reset()
         self._start("collector")
-        self._until("the first batches", lambda: len(self._ledger()) >= 2)
+        self._until("the first batches", lambda: len(self.ledger()) >= 2)
 
     # --- the parts ---
 
@@ -210,12 +210,12 @@ class Chaos:
 
     # --- dying ---
 
-    def rounds(self, count: int) -> None:
-        """Kill and restart `count` times, at random moments."""
+    def rounds(self, count: int, up_s: tuple[float, float] = UP_S) -> None:
+        """Kill and restart `count` times, at random moments; up_s: least and most seconds between two deaths."""
         ways = [WAYS[i % len(WAYS)] for i in range(count)]
         self._random.shuffle(ways)
         for way in ways:
-            time.sleep(self._random.uniform(*UP_S))
+            time.sleep(self._random.uniform(*up_s))
             self._die(way)
             self._deaths[way] += 1
 
@@ -252,8 +252,8 @@ class Chaos:
         """Let everything catch up, and compare flash, acknowledgements and ledger."""
         goal = self._journal()
         newest = max(goal)
-        self._until(f"batch {newest}", lambda: any(batch.seq >= newest for batch in self._ledger()))
-        batches = self._ledger()
+        self._until(f"batch {newest}", lambda: any(batch.seq >= newest for batch in self.ledger()))
+        batches = self.ledger()
         account = Account(self._deaths, batches=len(batches), journalled=len(goal))
         with self._ack_lock:
             acks = list(self._acks)
@@ -263,7 +263,7 @@ class Chaos:
         problems = account.problems
         problems += [f"acknowledged and missing: {a.seq}" for a in acks if stored.get(a.seq) != a.digest]
         problems += [f"in flash and missing: {seq}" for seq, digest in goal.items() if stored.get(seq) != digest]
-        _check_chain(batches, account)
+        check_chain(batches, account)
         _check_coverage(batches, self._cuts_us, account)
         with self._fleet.ledger() as book:
             problems += [f"finding: {finding.text}" for finding in book.findings()]
@@ -271,7 +271,8 @@ class Chaos:
             problems.append("the board retired its key")
         return account
 
-    def _ledger(self) -> list[StoredBatch]:
+    def ledger(self) -> list[StoredBatch]:
+        """What the collector has stored, in chain order."""
         with self._fleet.ledger() as book:
             return list(book.batches(site=SITE, witness=WITNESS))
 
@@ -308,7 +309,7 @@ def _batches_of_segment(octets: bytes) -> list[tuple[int, bytes]]:
     return found
 
 
-def _check_chain(batches: list[StoredBatch], account: Account) -> None:
+def check_chain(batches: list[StoredBatch], account: Account) -> None:
     """One key, and every number from 1 to the newest, each naming the one before."""
     if len({batch.kid for batch in batches}) != 1:
         account.problems.append("more than one key")
