@@ -52,9 +52,9 @@ def test_every_target_is_measured_and_each_sample_told(office: Office) -> None:
         (reading,) = batch.readings(name)
         assert reading[record.ANSWERED] + reading.get(record.SELF_DELAYED, 0) == reading[record.SENT]
         assert len(record.samples(reading[record.SAMPLES])) == reading[record.SENT]
-    # Two hops of 1 ms each way, and five.
-    assert 4_000 <= batch.readings("gateway")[0][record.RTT_US][0] < 9_000
-    assert 10_000 <= batch.readings("edge")[0][record.RTT_US][0] < 16_000
+    # Two hops of 1 ms each way, and five; a busy machine adds to both, and never takes away.
+    assert 4_000 <= batch.readings("gateway")[0][record.RTT_US][0] < 25_000
+    assert 10_000 <= batch.readings("edge")[0][record.RTT_US][0] < 35_000
     assert batch.readings("link")[0][record.RSSI_DBM] == -55
     assert batch.readings("self")[0][record.HEAP_FREE] > 0
 
