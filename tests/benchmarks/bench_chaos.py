@@ -18,7 +18,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "simulations"))
 
-from chaos import DEAD_US, Account, Chaos
+from chaos import Chaos
+from chaos_account import DEAD_US, Account
 from machine import machine
 
 from simulations.board.vms import available_vms
@@ -28,23 +29,24 @@ def report(account: Account, rounds: int) -> dict[str, object]:
     """Print the account; return its figures."""
     for way, count in sorted(account.deaths.items()):
         print(f"{way:>10} died {count} times")
-    dead_s = sorted(us / 1e6 for us in account.dead_us)
+    dead_s = sorted(us / 1e6 for us in account.dead_us) or [0.0]
     figures: dict[str, object] = {
         "rounds": rounds,
-        "boots": account.boots,
-        "boots_without_batch": account.silent_boots,
+        "power_cuts": account.lives,
+        "power_cuts_before_first_batch": len(account.silent_us),
         "batches_in_ledger": account.batches,
         "batches_in_flash": account.journalled,
         "acknowledgements_heard": account.acknowledged,
         "acknowledged_again": account.sent_again,
         "samples": account.samples,
         "longest_without_sample_s": round(account.gap_us / 1e6, 2),
+        "longest_life_without_batch_s": round(max(account.silent_us, default=0) / 1e6, 2),
         "lost_before_cut_median_s": round(dead_s[len(dead_s) // 2], 2),
         "lost_before_cut_worst_s": round(dead_s[-1], 2),
         "problems": len(account.problems),
     }
     for name, value in figures.items():
-        print(f"{name.replace('_', ' '):28}{value:>10}")
+        print(f"{name.replace('_', ' '):32}{value:>10}")
     for problem in account.problems:
         print(f"PROBLEM  {problem}")
     return figures

@@ -30,54 +30,31 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import paho.mqtt.client as mqtt
+from chaos_account import BATCH_S, Account, check_chain, check_coverage, check_lives
 from paho.mqtt.enums import CallbackAPIVersion
 
 from linewitness import config
 from linewitness.fleet import Fleet
 from linewitness.ledger import StoredBatch
 from linewitness.site import SITE_SCHEMA
-from linewitness_wire import chain, codes, cose, envelope, record
-from linewitness_wire.errors import WireError
+from linewitness_wire import cose, envelope
 from simulations.board.client import Board, BoardError
 from simulations.demo.stage import Stage, free_port
 from simulations.lab.peers.process import PeersProcess
 
 SITE, WITNESS = "leeds", "desk"
 WAYS = ("collector", "broker", "power", "write")
-BATCH_S, PERIOD_MS, TIMEOUT_MS = 2, 1000, 500
+PERIOD_MS, TIMEOUT_MS = 1000, 500
 BROKER, TIME, EDGE = "203.0.113.5", "192.0.2.123", "198.51.100.10"
-PROBED = ("gateway", "edge", "edge-sip")
 
 UP_S, DOWN_S = (0.5, 7.0), (0.1, 1.5)  # between two deaths; from a death to the restart
 WRITES_AHEAD = 40  # operations within which a cut in a flash operation falls
-BOOT_US = 5_000_000  # within which measuring begins
-# What was not durable when the power went: at most a batch's time, the signature, and the rounds under way.
-DEAD_US = (BATCH_S + 2) * 1_000_000
-GAP_US = 5_000_000  # between two samples of a target: the period, its jitter, a lost reply and this machine's load
 CATCH_UP_S = 90
-
-
-@dataclass(slots=True)
-class Account:
-    """What happened, and what should not have (`problems`, one line each)."""
-
-    deaths: Counter[str] = field(default_factory=Counter)
-    boots: int = 0
-    silent_boots: int = 0
-    batches: int = 0
-    journalled: int = 0
-    acknowledged: int = 0
-    sent_again: int = 0
-    samples: int = 0
-    dead_us: list[int] = field(default_factory=list)
-    gap_us: int = 0
-    problems: list[str] = field(default_factory=list)
 
 
 class Chaos:
@@ -89,7 +66,8 @@ class Chaos:
         self._random = random.Random(seed)
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._deaths: Counter[str] = Counter()
-        self._cuts_us: list[int] = []
+        self._up_us = 0
+        self._lives_us: list[tuple[int, int]] = []  # of the board: power given, power gone; UTC
         self._acks: list[envelope.Ack] = []
         self._ack_lock = threading.Lock()
 
@@ -120,6 +98,7 @@ class Chaos:
         stage.command("witness", "enrol", SITE, WITNESS, "--port", self._board.repl)
         undo.enter_context(self._listening())
         self._board.client.reset()
+        self._up_us = _now_us()
         self._start("collector")
         self._until("the first batches", lambda: len(self.ledger()) >= 2)
 
@@ -223,12 +202,14 @@ class Chaos:
         down_s = self._random.uniform(*DOWN_S)
         if way == "power":
             self._board.kill()
-            self._cuts_us.append(time.time_ns() // 1000)
+            self._lives_us.append((self._up_us, _now_us()))
             time.sleep(down_s)
+            self._up_us = _now_us()
             self._board.start()
         elif way == "write":
             self._cut_in_a_write()
             time.sleep(down_s)
+            self._up_us = _now_us()
             self._board.client.power_on()
         else:
             self._kill(way)
@@ -244,7 +225,7 @@ class Chaos:
             if time.monotonic() > end_s:
                 raise BoardError("nothing was written to the flash in 60 s")
             time.sleep(0.01)
-        self._cuts_us.append(time.time_ns() // 1000)
+        self._lives_us.append((self._up_us, _now_us()))
 
     # --- the account ---
 
@@ -264,7 +245,8 @@ class Chaos:
         problems += [f"acknowledged and missing: {a.seq}" for a in acks if stored.get(a.seq) != a.digest]
         problems += [f"in flash and missing: {seq}" for seq, digest in goal.items() if stored.get(seq) != digest]
         check_chain(batches, account)
-        _check_coverage(batches, self._cuts_us, account)
+        check_coverage(batches, account)
+        check_lives(batches, self._lives_us, account)
         with self._fleet.ledger() as book:
             problems += [f"finding: {finding.text}" for finding in book.findings()]
         if "retired" in self._board.printed():
@@ -295,6 +277,10 @@ class Chaos:
             time.sleep(0.3)
 
 
+def _now_us() -> int:
+    return time.time_ns() // 1000
+
+
 def _batches_of_segment(octets: bytes) -> list[tuple[int, bytes]]:
     """The (number, COSE_Sign1) of the whole BATCH frames of a journal's segment; the frame is drawn in journal.py."""
     file = io.BytesIO(octets)
@@ -307,67 +293,3 @@ def _batches_of_segment(octets: bytes) -> list[tuple[int, bytes]]:
         if head[2] == 2:
             found.append((int.from_bytes(head[4:8]), parts[:length_a]))
     return found
-
-
-def check_chain(batches: list[StoredBatch], account: Account) -> None:
-    """One key, and every number from 1 to the newest, each naming the one before."""
-    if len({batch.kid for batch in batches}) != 1:
-        account.problems.append("more than one key")
-    head = chain.START
-    for batch in batches:
-        try:
-            head = chain.follow(head, record.decode_header(cose.split(batch.cose).payload), batch.digest)
-        except WireError as error:
-            account.problems.append(f"the chain breaks: {error}")
-            return
-    if head.seq != len(batches):
-        account.problems.append(f"{len(batches)} batches, but the newest is {head.seq}")
-
-
-def _check_coverage(batches: list[StoredBatch], cuts_us: list[int], account: Account) -> None:
-    """In each boot measuring begins early, goes on without a hole, and ends at most DEAD_US before the power went."""
-    ends: dict[int, record.Header] = {}
-    last_us: dict[tuple[int, int], int] = {}
-    for batch in batches:
-        header = record.decode_header(cose.split(batch.cose).payload)
-        before = ends.get(header.boot)
-        if before is None and header.start_us > BOOT_US:
-            account.problems.append(f"boot {header.boot} begins to measure after {header.start_us} us")
-        if before is not None and header.start_us != before.end_us:
-            account.problems.append(f"a hole of {header.start_us - before.end_us} us before batch {batch.seq}")
-        ends[header.boot] = header
-        _check_body(batch, header, last_us, account)
-    newest = max(ends)
-    account.boots, account.silent_boots = newest, newest - len(ends)
-    for header in ends.values():
-        later_us = [at_us for at_us in cuts_us if header.clock.utc_us and at_us > header.clock.utc_us]
-        if header.boot < newest and later_us:
-            account.dead_us.append(later_us[0] - header.clock.utc_us)
-            if account.dead_us[-1] > DEAD_US:
-                account.problems.append(f"the last {account.dead_us[-1]} us of boot {header.boot} are lost")
-
-
-def _check_body(
-    batch: StoredBatch, header: record.Header, last_us: dict[tuple[int, int], int], account: Account
-) -> None:
-    """The body is there, nothing in it was dropped for want of memory, and its samples follow those before closely."""
-    if batch.body is None:
-        account.problems.append(f"batch {batch.seq} has lost its body")
-        return
-    body = record.decode_body(batch.body)
-    record.check_counts(header, body, batch.body)
-    for event in body.events:
-        if event[0] == codes.EVENT_FAULT and event[2] == codes.FAULT_MEMORY:
-            account.problems.append(f"batch {batch.seq}: {event[3]} samples or events dropped")
-    for reading in body.readings:
-        samples = reading.get(record.SAMPLES, b"")
-        key = (header.boot, reading[record.TARGET])
-        for i in range(0, len(samples), 2):
-            offset_us = (int.from_bytes(samples[i : i + 2]) & 0x3FFF) * record.SAMPLE_UNIT_US
-            at_us = header.start_us + reading[record.START_US] + offset_us
-            gap_us = at_us - last_us.get(key, at_us)
-            account.gap_us = max(account.gap_us, gap_us)
-            if gap_us > GAP_US:
-                account.problems.append(f"no sample of target {key[1]} for {gap_us} us before batch {batch.seq}")
-            last_us[key] = at_us
-            account.samples += 1
