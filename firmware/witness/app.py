@@ -68,7 +68,7 @@ class App:
         self.resolver = Resolver(self.control, clock, board.urandom, self._resolvers())
         self._make_probes()
         self.journal = Journal(JOURNAL, board.free_octets("/"), board.urandom, lambda s: Signer(s, board.urandom))
-        self.sync = Sync(clock, self.control, self.resolver, board.urandom, event, board.set_rtc)
+        self.sync = Sync(clock, self.control, self.resolver, board.urandom, event, board.set_rtc, log)
         self.supervisor = Supervisor(clock, event, log, board.feed, self._tick)
         tls = tls_context(ssl, config.broker["ca"]) if config.broker["tls"] else None
         self.uplink = Uplink(

@@ -24,6 +24,7 @@ ERA_S = 1 << 32
 TIMEOUT_US = 1_000_000
 RETRY_MS = (1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 64_000)
 POLL_MS = 64_000
+COMPLAIN_AFTER = 3  # rounds in a row
 
 Answer = namedtuple("Answer", ("server", "offset_us", "bound_us"))
 """What one server says: its index, UTC - monotonic, and how wrong that may be."""
@@ -85,15 +86,19 @@ def agree(answers: list, servers: int) -> "tuple | None":
 
 
 class Sync:
-    """Keeps a Clock synchronised. set_rtc(utc_us) sets the port's own clock, by which TLS judges certificates."""
+    """Keeps a Clock synchronised. set_rtc(utc_us) sets the port's own clock, by which TLS judges certificates.
 
-    def __init__(self, clock, control, resolver, urandom, event, set_rtc) -> None:
+    Without a majority the witness goes on measuring in monotonic time and asks again; log(text) says so once.
+    """
+
+    def __init__(self, clock, control, resolver, urandom, event, set_rtc, log) -> None:
         self._clock = clock
         self._control = control
         self._resolver = resolver
         self._urandom = urandom
         self._event = event
         self._set_rtc = set_rtc
+        self._log = log
         self._refused: "dict" = {}
 
     async def run(self, servers: list, progress) -> None:
@@ -103,6 +108,11 @@ class Sync:
             taken = await self.synchronise(servers)
             progress()
             failures = 0 if taken else min(failures + 1, len(RETRY_MS))
+            if failures == COMPLAIN_AFTER:
+                self._log(
+                    "clock: no majority of the time servers agrees (%s); try: name servers in plan.time_servers that "
+                    "this network can reach" % ", ".join(servers)
+                )
             wait_ms = POLL_MS if taken else RETRY_MS[failures - 1]
             await self._clock.sleep_ms(wait_ms)
 

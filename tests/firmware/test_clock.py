@@ -11,6 +11,7 @@ import pytest
 from linewitness_wire import codes
 from witness import sync
 from witness.clock import DRIFT_PPM, Clock, Utc
+from witness.resolver import Unresolved
 from witness.sync import Answer, agree, read_reply, request
 
 PERIOD = 1 << 30
@@ -208,7 +209,7 @@ def test_a_lying_server_is_refused_and_named_once() -> None:
     clock = Ticks().clock()
     events: list[tuple[int, ...]] = []
     times: list[int] = []
-    keeper = sync.Sync(clock, None, None, None, lambda *event: events.append(event), times.append)
+    keeper = sync.Sync(clock, None, None, None, lambda *event: events.append(event), times.append, print)
     answers = [Answer(0, 1_000_000, 50), Answer(1, 9_000_000, 50), Answer(2, 1_000_020, 50)]
     for _ in range(2):
         agreed = agree(answers, 3)
@@ -217,3 +218,27 @@ def test_a_lying_server_is_refused_and_named_once() -> None:
     assert events == [(codes.EVENT_CLOCK_SET, 0, agreed[1], codes.CLOCK_SNTP),
                       (codes.EVENT_CLOCK_REFUSED, 1, 9_000_000 - agreed[0])]  # fmt: skip
     assert times == [agreed[0]]
+
+
+def test_a_witness_without_time_servers_says_so_once_and_goes_on() -> None:
+    class Nobody:
+        async def address(self, server: str) -> object:
+            raise Unresolved(server, 2)
+
+    clock, said, rounds = Ticks().clock(), [], []
+    keeper = sync.Sync(clock, None, Nobody(), None, lambda *event: None, lambda utc_us: None, said.append)
+
+    class Enough(Exception):
+        pass
+
+    def progress() -> None:
+        rounds.append(clock.synchronised)
+        if len(rounds) == 12:
+            raise Enough
+
+    with pytest.raises(Enough):
+        asyncio.run(keeper.run(["192.0.2.1", "time.example"], progress))
+    assert rounds == [False] * 12
+    assert len(said) == 1
+    assert "192.0.2.1, time.example" in said[0]
+    assert "; try: " in said[0]
