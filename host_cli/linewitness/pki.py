@@ -33,11 +33,11 @@ def make_authority(keys: Path, name: str, now: datetime.datetime) -> None:
     """Write ca.key, ca.pem and ca.der."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"linewitness {name}")])
-    builder = _builder(subject, subject, key.public_key(), now)
+    builder = certificate_builder(subject, subject, key.public_key(), now)
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-    builder = builder.add_extension(_usage(sign=True), critical=True)
+    builder = builder.add_extension(key_usage(sign=True), critical=True)
     certificate = builder.sign(key, hashes.SHA256())
-    _write_key(keys / "ca.key", key)
+    write_key(keys / "ca.key", key)
     config.write_octets(keys / "ca.pem", certificate.public_bytes(Encoding.PEM))
     config.write_octets(keys / "ca.der", certificate.public_bytes(Encoding.DER))
 
@@ -53,14 +53,14 @@ def make_broker_certificate(keys: Path, hosts: Sequence[str], now: datetime.date
         raise CannotDo("not an EC key", str(keys / "ca.key"), "restore it from its backup")
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hosts[0] if hosts else "localhost")])
-    builder = _builder(subject, ca.subject, key.public_key(), now)
+    builder = certificate_builder(subject, ca.subject, key.public_key(), now)
     builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
     builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-    names = [_general_name(host) for host in dict.fromkeys((*hosts, *_ALWAYS))]
+    names = [general_name(host) for host in dict.fromkeys((*hosts, *_ALWAYS))]
     builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
     issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key())
     builder = builder.add_extension(issuer, critical=False)
-    _write_key(keys / "broker.key", key)
+    write_key(keys / "broker.key", key)
     config.write_octets(keys / "broker.pem", builder.sign(ca_key, hashes.SHA256()).public_bytes(Encoding.PEM))
 
 
@@ -71,9 +71,10 @@ def certified_hosts(keys: Path) -> list[str]:
     return [str(name.value) for name in names]
 
 
-def _builder(
+def certificate_builder(
     subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, now: datetime.datetime
 ) -> x509.CertificateBuilder:
+    """Return what every certificate of ours begins with."""
     # A day back: a board whose clock is a little behind must still find it valid.
     return (
         x509.CertificateBuilder()
@@ -87,7 +88,8 @@ def _builder(
     )
 
 
-def _usage(*, sign: bool) -> x509.KeyUsage:
+def key_usage(*, sign: bool) -> x509.KeyUsage:
+    """Return the usage of an authority's key (sign: certificates and lists), or of a key that it certifies."""
     return x509.KeyUsage(
         digital_signature=not sign,
         content_commitment=False,
@@ -101,13 +103,15 @@ def _usage(*, sign: bool) -> x509.KeyUsage:
     )
 
 
-def _general_name(host: str) -> x509.GeneralName:
+def general_name(host: str) -> x509.GeneralName:
+    """Return an address or a DNS name as a certificate names it."""
     try:
         return x509.IPAddress(ipaddress.ip_address(host))
     except ValueError:
         return x509.DNSName(host)
 
 
-def _write_key(path: Path, key: ec.EllipticCurvePrivateKey) -> None:
+def write_key(path: Path, key: ec.EllipticCurvePrivateKey) -> None:
+    """Write a private key as PKCS8 PEM, the owner's alone."""
     octets = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     config.write_octets(path, octets, secret=True)
