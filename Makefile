@@ -14,7 +14,7 @@ PROBES  := mosquitto mosquitto_pub openssl ip ping nft fping irtt sipp dig
 
 export PATH := $(CURDIR)/$(BIN):/usr/local/sbin:/usr/sbin:/sbin:$(PATH)
 
-.PHONY: demo test check bench env peers clean help
+.PHONY: demo test check bench env openssl peers clean help
 
 help:
 	@echo "make demo            one dispute from the first packet to the verified dossier, no hardware, no root"
@@ -22,7 +22,7 @@ help:
 	@echo "make check           lint and types alone"
 	@echo "make bench           the benchmarks' names; make bench BENCH=name runs one"
 
-demo: env
+demo: env openssl
 	@$(BIN)/python -m simulations.demo $(ARGS)
 
 test: env peers check
@@ -65,6 +65,13 @@ build/stubs/%/.ready: Makefile | $(VENV)/.ready
 	@rm -rf build/stubs/$*
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --target build/stubs/$* '$(STUBS_$*)'
 	@touch $@
+
+# The demo's timestamp authority is run by openssl.
+openssl:
+	@command -v openssl >/dev/null || { \
+		[ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo "installing openssl" && apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends openssl >/dev/null; } || { \
+		echo "error: openssl is not installed (the demo's timestamp authority needs it); try: install it, then make demo"; exit 1; }
 
 peers:
 	@missing=""; for probe in $(PROBES); do command -v $$probe >/dev/null || missing="$$missing $$probe"; done; \
