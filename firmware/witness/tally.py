@@ -6,7 +6,7 @@ waits for the next one, which begins where this one ends. Nothing is counted twi
 
 A single-shot target has one reading a batch, over the whole of it; each of its samples is kept as the time it was sent
 (milliseconds since start_us) with its fate in one word, and its round trip in another: 8 octets. A window's reading
-comes ready from its probe and is given to the batch in which it ended.
+comes ready from its probe and is never split: a batch that would end inside a window ends where the window began.
 """
 
 from array import array
@@ -96,6 +96,7 @@ class Tally:
         span_ms = min(span_ms, SPAN_MAX_US // 1000)
         while span_ms > 1000 and self._octets(span_ms) > BODY_GOAL_OCTETS:
             span_ms = span_ms * 3 // 4
+        span_ms = self._beside_windows(span_ms)
         if span_ms <= 0:
             return None
         start_us = self.start_us
@@ -135,6 +136,19 @@ class Tally:
             if in_flight_us is not None:
                 end_us = min(end_us, in_flight_us)
         return end_us
+
+    def _beside_windows(self, span_ms: int) -> int:
+        """The longest span up to span_ms that ends inside no window that is done: its reading has to be whole."""
+        inside = True
+        while inside:
+            inside = False
+            end_us = self.start_us + span_ms * 1000
+            for reading in self._windows:
+                if reading[record.START_US] < end_us < reading[record.START_US] + reading[record.SPAN_US]:
+                    span_ms = (reading[record.START_US] - self.start_us) // 1000
+                    inside = True
+                    break
+        return span_ms
 
     def _octets(self, span_ms: int) -> int:
         """About how large a body up to span_ms would be."""

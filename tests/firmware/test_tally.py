@@ -133,6 +133,25 @@ def test_a_window_goes_whole_into_the_batch_in_which_it_ends() -> None:
     record.encode_body(second.body)
 
 
+def test_no_batch_ends_inside_a_window_that_is_done() -> None:
+    tally, time = make(3)
+    window = {record.SPAN_US: 4_000_000, record.SENT: 250, record.ANSWERED: 250, record.RTT_US: [1, 1, 1, 1]}
+    tally.add_window(1, window | {record.START_US: 1_100_000})
+    tally.add_window(2, window | {record.START_US: 200_000})
+    time.now = 4_700_000
+    tally.sending(0)  # still in flight when a batch is wanted, its sending inside both windows
+    time.now = 6_000_000
+    first = tally.close()
+    assert first is not None
+    assert (first.end_us, first.body.readings) == (200_000, [])
+    assert tally.close() is None
+    tally.given_up(0)
+    second = tally.close()
+    assert second is not None
+    assert [reading[record.START_US] for reading in second.body.readings] == [900_000, 0]
+    record.encode_body(second.body)
+
+
 def test_a_quiet_batch_has_neither_events_nor_losses() -> None:
     tally, time = make()
     tally.add(0, answered(0))
