@@ -52,6 +52,8 @@ def read_archive(octets: bytes) -> tuple[dict[str, bytes], list[str]]:
     altered: list[str] = []
     entries = []
     i = 0
+    if octets[:2] != b"PK":
+        raise BadArchive("no ZIP file" if octets else "the file is empty")
     while octets[i : i + 4] == b"PK\x03\x04":
         if i + _LOCAL.size > len(octets):
             raise BadArchive(f"cut short in the entry at {i}")
@@ -61,7 +63,7 @@ def read_archive(octets: bytes) -> tuple[dict[str, bytes], list[str]]:
         name = octets[i + _LOCAL.size : start].decode("ascii", "replace")
         _check_name(name)
         if octets[i:start] != _local(name, crc, size):
-            raise BadArchive(f"the entry at {i} ({name}) is not of the one form")
+            raise BadArchive(f"the entry at {i} ({name}) is not of the one form: was it packed again?")
         content = octets[start : start + size]
         if len(content) != size:
             raise BadArchive(f"cut short in {name}")

@@ -65,7 +65,8 @@ def check_stamp(octets: bytes, imprint: bytes, root_pem: bytes) -> Stamp:
     try:
         builder.build().verify(response, imprint)
     except (VerificationError, ValueError) as e:
-        raise BadTimestamp(f"timestamp: {str(e).splitlines()[0][:200]}") from e
+        reason = str(e).splitlines()[0].partition(": ErrorStack")[0][:200]  # OpenSSL's own words name its source files
+        raise BadTimestamp(f"timestamp: not of this root, or altered: {reason}") from e
     return read_stamp(octets)
 
 
