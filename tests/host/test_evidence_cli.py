@@ -17,6 +17,8 @@ from linewitness.fleet import Fleet
 from linewitness.founding import found_fleet
 from linewitness.ledger import Enrolment as EnrolledKey
 
+YEAR = ("dossier", "--from", "2026-01-01", "--to", "2027-01-01")
+
 
 def run(fleet: Fleet | None, *arguments: str) -> subprocess.CompletedProcess[str]:
     where = ["--fleet", str(fleet.root)] if fleet else []
@@ -108,7 +110,8 @@ def test_a_timestamp_of_the_dossier_is_checked_by_openssl_alone(fleet: Fleet, tm
     ("arguments", "code", "says"),
     [
         (("verify", "nowhere.zip"), 1, "no such file"),
-        (("verify", "README.md"), 3, "not a dossier"),
+        (("verify", "README.md"), 3, "not a dossier: no ZIP file"),
+        (("verify", "/dev/null"), 3, "not a dossier: the file is empty"),
         (("verify", "README.md", "--fleet-key", "abc"), 2, "64 hex digits"),
         (("verify", "README.md", "--tsa-root", "README.md"), 2, "not a certificate"),
     ],
@@ -128,6 +131,8 @@ def test_bad_input_to_verify_is_one_line(arguments: tuple[str, ...], code: int, 
         (("dossier", "--from", "yesterday", "--to", "2026-01-01"), 2, "not a date"),
         (("dossier", "--from", "2026-02-01", "--to", "2026-01-01"), 2, "ends before it begins"),
         (("dossier", "--from", "2026-01-01", "--to", "2026-02-01", "--site", "paris"), 1, "no site"),
+        ((*YEAR, "--settlement", "README.md"), 1, "not a settlement"),
+        ((*YEAR, "--contract", "README.md"), 3, "not a contract that holds"),
         (("plan", "publish", "--site", "paris"), 1, "no witness is enrolled"),
     ],
 )

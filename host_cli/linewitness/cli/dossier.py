@@ -10,7 +10,7 @@ import click
 
 from linewitness.cli import Answer, command
 from linewitness.config import write_octets
-from linewitness.errors import UsageProblem, cannot_access
+from linewitness.errors import CannotDo, Refused, UsageProblem, cannot_access
 
 if TYPE_CHECKING:
     from linewitness.fleet import Fleet
@@ -29,10 +29,18 @@ def _render(value: dict[str, Any]) -> str:
 @click.option("--from", "from_", required=True, metavar="TIME", help="Start: 2026-10-01 or 2026-10-01T12:00:00+02:00.")
 @click.option("--to", required=True, metavar="TIME", help="End, not included.")
 @click.option("--site", "sites", multiple=True, help="Show the batches of this site only; repeatable.")
-@click.option("--contract", type=click.Path(path_type=Path, dir_okay=False), help="Put in as contract.toml.")
-@click.option("--settlement", type=click.Path(path_type=Path, dir_okay=False), help="Put in as settlement.json.")
-@click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Put in as report.html.")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="[default: dossiers/FROM--TO.zip]")
+@click.option(
+    "--contract", type=click.Path(path_type=Path, dir_okay=False, readable=False), help="Put in as contract.toml."
+)
+@click.option(
+    "--settlement", type=click.Path(path_type=Path, dir_okay=False, readable=False), help="Put in as settlement.json."
+)
+@click.option(
+    "--report", type=click.Path(path_type=Path, dir_okay=False, readable=False), help="Put in as report.html."
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False, readable=False), help="[default: dossiers/FROM--TO.zip]"
+)
 def dossier(
     fleet: Fleet,
     from_: str,
@@ -60,6 +68,7 @@ def dossier(
         fleet.site(name)
     given = {"contract.toml": contract, "settlement.json": settlement, "report.html": report}
     extra = {name: _read(path) for name, path in given.items() if path is not None}
+    _check_extra(given, extra)
     with fleet.ledger() as book:
         octets = build_dossier(book, Signer(fleet.public_key, fleet.sign), from_us, to_us, sites, extra)
     path = out or fleet.dossiers / f"{_stem(from_us)}--{_stem(to_us)}.zip"
@@ -88,6 +97,23 @@ def parse_time(text: str, where: str) -> int:
 def _stem(us: int) -> str:
     moment = datetime.datetime.fromtimestamp(us // 1_000_000, datetime.UTC)
     return moment.strftime("%Y%m%dT%H%M%SZ")
+
+
+def _check_extra(given: dict[str, Path | None], extra: dict[str, bytes]) -> None:
+    """Return nothing; raise where a file that goes in is not what its name in the dossier says."""
+    from linewitness.model import Settlement
+    from linewitness.settle.contract import check
+
+    try:
+        if "settlement.json" in extra:
+            Settlement.from_json(extra["settlement.json"].decode("utf-8"))
+    except ValueError as e:
+        raise CannotDo(f"not a settlement: {e}", str(given["settlement.json"]), "linewitness settle --out FILE") from e
+    try:
+        if "contract.toml" in extra and check(extra["contract.toml"].decode("utf-8"))[0] is None:
+            raise Refused("not a contract that holds", str(given["contract.toml"]), "linewitness contract check FILE")
+    except UnicodeDecodeError as e:
+        raise Refused("not UTF-8 text", str(given["contract.toml"]), "save it as UTF-8") from e
 
 
 def _read(path: Path) -> bytes:
