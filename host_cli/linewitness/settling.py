@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from linewitness.errors import CannotDo, Incomplete, Refused, cannot_access
+from linewitness.errors import CannotDo, Incomplete, Refused, UsageProblem, cannot_access
 from linewitness.model import Settlement
 from linewitness.outages.archive import read_posts
 from linewitness.settle.contract import Contract, load
@@ -120,10 +120,17 @@ def _period(ledger: Ledger, from_us: int | None, to_us: int | None) -> tuple[int
             if header.clock.utc_us is not None:
                 starts.append(header.clock.utc_us - (header.end_us - header.start_us))
                 ends.append(header.clock.utc_us)
+        if not ends and any(head.batches for head in ledger.heads()):
+            hint = "plan.time_servers in sites/*.toml: servers that the branch can reach; then flash again"
+            raise Incomplete(
+                "nothing can be placed in time: no witness has reached a time server", str(ledger.path), hint
+            )
         if not ends:
-            raise Incomplete("nothing measured yet: the ledger has no batch with a time", str(ledger.path), "collect")
+            raise Incomplete("nothing measured yet: the ledger is empty", str(ledger.path), "linewitness collect")
         first = min(starts) // 1_000_000 * 1_000_000 if first is None else first
         last = -(-max(ends) // 1_000_000) * 1_000_000 if last is None else last
     if first >= last:
-        raise CannotDo("the period is empty: --from is not before --to", "settle", "--from 2026-03-01 --to 2026-04-01")
+        raise UsageProblem(
+            "the period is empty: --from is not before --to", "settle", "--from 2026-03-01 --to 2026-04-01"
+        )
     return first, last

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from branch_story import EDGE, SECOND, T0, Branch, Fault
+from branch_story import EDGE, MINUTE, SECOND, T0, Branch, Fault
 from click.testing import CliRunner
 from nacl.signing import SigningKey
 from test_contract import GOOD
@@ -79,6 +79,13 @@ def test_a_ledger_is_settled_byte_for_byte_the_same(fleet: Fleet, tmp_path: Path
     assert Settlement.from_plain(json.loads(as_json.stdout)) == settlement
 
 
+def test_batches_of_a_clock_never_set_are_said_to_be_there(fleet: Fleet) -> None:
+    store(fleet, Branch("leeds", synced_us=24 * 60 * MINUTE))
+    result = run(fleet)
+    assert (result.exit_code, result.stderr.count("\n")) == (4, 1)
+    assert "no witness has reached a time server" in result.stderr
+
+
 def test_one_site_is_shown_but_all_are_pooled(fleet: Fleet) -> None:
     for site in ISPS:
         store(fleet, Branch(site, (OUT,)))
@@ -102,6 +109,7 @@ def test_bad_input_is_one_line_with_its_exit_code(fleet: Fleet, tmp_path: Path) 
     store(fleet, Branch("leeds"))
     assert run(fleet, "--site", "bath").exit_code == 1
     assert run(fleet, "--from", "soon").exit_code == 2
+    assert run(fleet, "--from", "2026-03-02", "--to", "2026-03-01").exit_code == 2
     assert run(fleet, "--out", str(tmp_path / "no" / "where.json")).exit_code == 1
     (fleet.contracts / "acme.toml").write_text(GOOD.replace("below_percent = 99\n", "below_percent = 98\n"))
     refused = run(fleet)
