@@ -58,6 +58,13 @@ def test_a_value_out_of_range_is_computed_and_named() -> None:
     assert "--Ppl 35 is outside the permitted 0..20" in result.stderr
 
 
+@pytest.mark.parametrize("value", ["nan", "inf"])
+def test_what_is_no_number_is_wrong_usage(value: str) -> None:
+    result = CliRunner().invoke(main, ["mos", "--json", "--Ie", value])
+    assert result.exit_code == 2
+    assert json.loads(result.stdout)["where"] == "--Ie"
+
+
 def test_inputs_without_a_rating_are_one_line_and_exit_code_2() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "linewitness", "mos", "--mT", "0", "--Ta", "5"],

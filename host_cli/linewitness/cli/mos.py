@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from typing import Any
 
@@ -21,6 +22,9 @@ def _render(answer: dict[str, Any]) -> str:
 def mos_command(**given: float | None) -> object:
     inputs = {parameter.symbol: given[parameter.symbol.lower()] for parameter in emodel.PARAMETERS}
     chosen = {symbol: value for symbol, value in inputs.items() if value is not None}
+    for symbol, value in chosen.items():
+        if not math.isfinite(value):
+            raise UsageProblem(f"wanted a number, got {value}", f"--{symbol}", "a value in the range of --help")
     outside = [p.symbol for p in emodel.PARAMETERS if p.symbol in chosen and not p.permits(chosen[p.symbol])]
     for symbol in outside:
         p = next(p for p in emodel.PARAMETERS if p.symbol == symbol)
