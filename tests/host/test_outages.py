@@ -254,6 +254,13 @@ def test_an_entry_by_hand_is_kept(fleet: Fleet) -> None:
     assert run(fleet, "add", *arguments[:-1], "soon").exit_code == 2
 
 
+@pytest.mark.parametrize(("start", "end"), [("--started", "--resolved"), ("--maintenance-from", "--maintenance-until")])
+def test_an_entry_that_ends_before_it_starts_is_wrong_usage(fleet: Fleet, start: str, end: str) -> None:
+    arguments = ("--provider", "acme", "--id", "17", "--name", "x", "--posted", "2026-03-01T10:20:00Z")
+    result = run(fleet, "add", *arguments, start, "2026-03-01T10:00:00Z", end, "2026-03-01T09:00:00Z")
+    assert (result.exit_code, result.stderr) == (2, f"error: it ends before it starts ({end}); try: a later time\n")
+
+
 def test_a_provider_that_no_site_has_is_wrong_usage(fleet: Fleet) -> None:
     result = run(fleet, "sync", "http://127.0.0.1:9", "--provider", "acne")
     assert result.exit_code == 2

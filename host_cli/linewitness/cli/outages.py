@@ -126,6 +126,12 @@ def add(
     provider = _provider(fleet, provider)
     if (scheduled_us is None) != (until_us is None):
         raise UsageProblem("a maintenance window has two ends", "outages add", "--maintenance-until")
+    for start_us, end_us, option in (
+        (started_us, resolved_us, "--resolved"),
+        (scheduled_us, until_us, "--maintenance-until"),
+    ):
+        if start_us is not None and end_us is not None and end_us <= start_us:
+            raise UsageProblem("it ends before it starts", option, "a later time")
     post = OutagePost(
         provider, incident, name, impact, "resolved" if resolved_us else "investigating", (), scheduled_us is not None,
         posted_us, posted_us, started_us, resolved_us, scheduled_us, until_us, None, time.time_ns() // 1000, "",
