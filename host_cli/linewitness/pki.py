@@ -49,6 +49,8 @@ def make_broker_certificate(keys: Path, hosts: Sequence[str], now: datetime.date
         ca = x509.load_pem_x509_certificate((keys / "ca.pem").read_bytes())
     except OSError as e:
         raise cannot_access(e, keys, "restore ca.key and ca.pem from their backup") from e
+    except (ValueError, TypeError) as e:
+        raise CannotDo("ca.key and ca.pem are not a key and a certificate in PEM", str(keys), "restore both") from e
     if not isinstance(ca_key, ec.EllipticCurvePrivateKey):
         raise CannotDo("not an EC key", str(keys / "ca.key"), "restore it from its backup")
     key = ec.generate_private_key(ec.SECP256R1())
@@ -65,8 +67,13 @@ def make_broker_certificate(keys: Path, hosts: Sequence[str], now: datetime.date
 
 
 def certified_hosts(keys: Path) -> list[str]:
-    """Return the names and addresses in the broker's certificate."""
-    certificate = x509.load_pem_x509_certificate((keys / "broker.pem").read_bytes())
+    """Return the names and addresses in the broker's certificate. Raises CannotDo for what is none."""
+    path = keys / "broker.pem"
+    try:
+        certificate = x509.load_pem_x509_certificate(path.read_bytes())
+    except ValueError as e:
+        hint = "restore it, or remove it and repeat linewitness init with every --host"
+        raise CannotDo("not a certificate in PEM", str(path), hint) from e
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     return [str(name.value) for name in names]
 

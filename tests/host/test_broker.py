@@ -212,6 +212,15 @@ def test_an_unreadable_certificate_is_one_line(tmp_path):
     assert line.startswith("error: can't read the broker's certificate (")
 
 
+@pytest.mark.parametrize("engine", ["mosquitto", "amqtt"])
+def test_a_broken_certificate_is_one_line(tmp_path, engine):
+    fleet = make_fleet(tmp_path)
+    (fleet.keys / "broker.pem").write_text("junk")
+    code, line = run(fleet, "broker", "--engine", engine)
+    assert code == 1
+    assert line.startswith("error: the broker's certificate and key are not PEM, or no pair (")
+
+
 def test_a_missing_broker_is_one_line(monkeypatch):
     monkeypatch.setattr(running, "mosquitto_path", lambda: None)
     with pytest.raises(CannotDo, match=r"no mosquitto on this machine .*; try: apt install mosquitto"):

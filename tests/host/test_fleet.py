@@ -109,6 +109,13 @@ def test_an_unreadable_key_is_one_line(fleet):
         _ = fleet.key
 
 
+@pytest.mark.parametrize("name", ["broker.pem", "ca.key", "ca.pem"])
+def test_a_broken_certificate_is_one_line_when_founding_again(fleet, name):
+    (fleet.keys / name).write_text("junk")
+    with pytest.raises(CannotDo, match=r"in PEM \(.*; try: restore"):
+        found_fleet(fleet.root, "acme", ["192.0.2.99"], 8883)
+
+
 def test_a_witness_keeps_its_secrets_until_it_is_forgotten(fleet):
     made = fleet.make_witness_secrets("leeds", "w1")
     assert fleet.make_witness_secrets("leeds", "w1") == made

@@ -17,6 +17,7 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -72,6 +73,11 @@ def run_broker(fleet: Fleet, engine: str, stop: threading.Event, ready: Callable
     for name in ("broker.pem", "broker.key"):
         if not os.access(fleet.keys / name, os.R_OK):
             raise CannotDo("can't read the broker's certificate", str(fleet.keys / name), "linewitness init FLEET")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(fleet.keys / "broker.pem", fleet.keys / "broker.key")
+    except ssl.SSLError as e:
+        where, hint = str(fleet.keys / "broker.pem"), "restore broker.pem and broker.key from a backup"
+        raise CannotDo("the broker's certificate and key are not PEM, or no pair", where, hint) from e
     fleet.broker_password()
     check_port(fleet.broker.listen, fleet.broker.port)
     if engine == "mosquitto":
