@@ -38,7 +38,7 @@ COMMANDS = {
     "collect": "Take in batches: verify, store, acknowledge.",
     "reflect": "Run the STAMP session-reflector.",
     "outages": "What the provider's status page says: sync, import, add.",
-    "contract": "The SLA as data: check, show.",
+    "contract": "The SLA as data: check, template.",
     "settle": "Whose side was it? Breaches, verdicts, credits.",
     "report": "Write the report as one HTML file.",
     "checkpoint": "Merkle root over the ledger with a third party's timestamp.",

@@ -53,7 +53,7 @@ def take(fleet: Fleet, book: Ledger, authority: str | None) -> Taken:
 
     where = authority or authority_of(fleet)
     if where is None:
-        hint = 'timestamps: url = "https://..." (or --authority openssl:DIR to try it)'
+        hint = 'timestamps: url = "https://..." (plan publish: or --no-timestamp; to try it: --authority openssl:DIR)'
         raise UsageProblem("no timestamp authority is named", str(fleet.root / "fleet.toml"), hint)
     root = fleet.timestamp_root.read_bytes() if authority is None and fleet.timestamp_root is not None else None
     return take_checkpoint(book, lambda octets: request_timestamp(where, octets, root), time.time_ns() // 1000)

@@ -1,4 +1,4 @@
-"""`linewitness contract`: check, show, template."""
+"""`linewitness contract`: check, template."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _lines(value: dict[str, object]) -> str:
 
 
 @command(contract, fleet=False, render=_lines)
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, readable=False))
 def check(file: Path) -> object:
     """Check a contract's file: unknown keys, holes and overlaps in credit bands, each with its key and line.
 
@@ -54,7 +54,9 @@ def check(file: Path) -> object:
 
 @command(contract, fleet=False, render=str)
 @click.argument("name", required=False)
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write it there; never over a file.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False, readable=False), help="Write it there; never over a file."
+)
 def template(name: str | None, out: Path | None) -> object:
     """Print a template to be filled from the signed paper; without NAME, their names.
 

@@ -50,7 +50,9 @@ def _bound(address: str) -> socket.socket:
 @click.option("--bind", default=f"0.0.0.0:{reflector.PORT}", show_default=True, help="Where to listen, ADDRESS:PORT.")
 @click.option("--allow", multiple=True, metavar="NETWORK", help="Answer unauthenticated packets from here; repeatable.")
 @click.option(
-    "--key-file", type=click.Path(path_type=Path, dir_okay=False), help="Answer authenticated packets (hex key)."
+    "--key-file",
+    type=click.Path(path_type=Path, dir_okay=False, readable=False),
+    help="Answer authenticated packets (hex key).",
 )
 @click.option(
     "--error-us", type=click.IntRange(0), help="What this host's clock may be wrong by [default: unsynchronised]."

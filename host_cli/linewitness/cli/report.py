@@ -23,12 +23,19 @@ def _render(value: dict[str, Any]) -> str:
 
 
 @command(render=_render)
-@click.option("--settlement", type=click.Path(path_type=Path, dir_okay=False), help="What `settle --out` wrote.")
+@click.option(
+    "--settlement", type=click.Path(path_type=Path, dir_okay=False, readable=False), help="What `settle --out` wrote."
+)
 @click.option("--from", "from_us", type=Instant(), help="Start, where no settlement is given.")
 @click.option("--to", "to_us", type=Instant(), help="End, not included, where no settlement is given.")
 @click.option("--site", "sites", multiple=True, help="Show this site only; repeatable.")
 @click.option("--dossier", help="Name of the dossier that the reader gets, for the line that says how to check it.")
-@click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="The HTML file to write.")
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False, readable=False),
+    help="The HTML file to write.",
+)
 def report(
     fleet_path: Path,
     settlement: Path | None,

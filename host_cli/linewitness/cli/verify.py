@@ -33,14 +33,19 @@ def render_verdict(verdict: Verdict) -> str:
 
 
 @command(fleet=False, render=render_verdict)
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, readable=False))
 @click.option("--fleet-key", metavar="FINGERPRINT", help="SHA-256 of the fleet's key.")
-@click.option("--tsa-root", metavar="PEM", type=click.Path(path_type=Path, dir_okay=False), help="Its root.")
+@click.option(
+    "--tsa-root",
+    metavar="PEM",
+    type=click.Path(path_type=Path, dir_okay=False, readable=False),
+    help="Root of the timestamp authority.",
+)
 @click.option(
     "--checkpoint",
     "checkpoints",
     multiple=True,
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=click.Path(path_type=Path, dir_okay=False, readable=False),
     help="A checkpoint that was handed in earlier; repeatable.",
 )
 def verify(file: Path, fleet_key: str | None, tsa_root: Path | None, checkpoints: tuple[Path, ...]) -> object:
