@@ -112,6 +112,8 @@ def _decode(octets: bytes, i: int, depth: int) -> tuple[object, int]:
         raise OutOfRange("nested deeper than %d" % MAX_DEPTH)
     _take(octets, i, 1)
     first = octets[i]
+    if first < 24:  # most of a record: kept ahead of the rest for the reader's speed
+        return first, i + 1
     major = first >> 5
     if major == 7:
         if first == 0xF6:
@@ -181,9 +183,13 @@ def _decode_map(octets: bytes, i: int, n: int, depth: int) -> tuple[dict[int, ob
     last = -1
     for _ in range(n):
         _take(octets, i, 1)
-        if octets[i] >> 5:
+        key = octets[i]
+        if key >> 5:
             raise WrongType("map key at %d is not an unsigned integer" % i)
-        key, i = _argument(octets, i)
+        if key < 24:
+            i += 1
+        else:
+            key, i = _argument(octets, i)
         if key == last:
             raise DuplicateKey("key %d twice" % key)
         if key < last:
