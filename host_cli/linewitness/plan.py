@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from linewitness.errors import UsageProblem
+from linewitness.site import check_host
 from linewitness_wire import codes
 from linewitness_wire import plan as wire
 from linewitness_wire.errors import WireError
@@ -69,6 +70,7 @@ def _target(table: dict[str, Any], where: str) -> wire.Target:
     for key in WANTED.get(method, ()):
         if key not in table:
             raise UsageProblem(f"key '{key}' is missing", where, f"{key} = ...")
+    check_host(table["host"], f"{where}: host")
     options = {number: _option(key, table[key], where) for key, number in OPTIONS.items() if key in table}
     period_ms = table.get("period_ms", 10_000)
     return wire.Target(

@@ -59,6 +59,7 @@ SITE_SCHEMA = {
 
 ANCHORS = ("1.1.1.1", "8.8.8.8", "9.9.9.9")  # three networks, none of them the customer's, the ISP's or the provider's
 TIME_SERVERS = ("time.cloudflare.com", "time.google.com", "ptbtime1.ptb.de")
+HOST_FORM = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*\.?")
 NAME_FORM = re.compile(r"[A-Za-z0-9_-]{1,32}")
 
 
@@ -101,6 +102,12 @@ def check_name(what: str, name: str) -> None:
     """Return nothing; raise UsageProblem unless name can stand in a topic, a file name and the signed place."""
     if not NAME_FORM.fullmatch(name):
         raise UsageProblem(f"wanted 1 to 32 letters, digits, '-' or '_', got {name!r}", what, "a name such as leeds-2")
+
+
+def check_host(host: str, where: str) -> None:
+    """Return nothing; raise UsageProblem unless host can be an IPv4 address or a name (RFC 1123 2.1), or is empty."""
+    if host and (len(host) > 253 or not HOST_FORM.fullmatch(host)):
+        raise UsageProblem(f"wanted an address or a host's name, got {host!r}", where, "192.0.2.1 or sip.example.com")
 
 
 def check_time_zone(name: str, where: str) -> None:
@@ -155,6 +162,7 @@ def default_targets(around: Surroundings) -> list[Table]:
 
 
 def _target(name: str, segment: str, method: str, host: str, port: int, **more: object) -> Table:
+    check_host(host, name)
     table: Table = {"name": name, "segment": segment, "method": method, "role": "subject", "host": host}
     if port:
         table["port"] = port

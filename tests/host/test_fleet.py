@@ -171,6 +171,11 @@ def test_a_plan_changes_only_when_the_site_does(fleet):
         ('query = "example.com"', "", r"key 'query' is missing \(sites/leeds.toml: target 'gateway-dns'\)"),
         ("period_ms = 5000", "period_ms = 5", r"target 2: field 6: wanted 200..3600000, got 5 \(sites/leeds.toml\)"),
         ('name = "anchor-2"', 'name = "anchor-1"', "two targets are called 'anchor-1'"),
+        (
+            'host = "8.8.8.8"',
+            'host = "8.8..8"',
+            r"wanted an address or a host's name, got '8.8..8' \(sites/leeds.toml: .*host\)",
+        ),
         ("batch_s = 60", "batch_s = 0", "field 4: wanted 1..3600, got 0"),
     ],
 )
@@ -179,6 +184,14 @@ def test_a_wrong_target_is_refused_by_name(fleet, old, new, line):
     path.write_text(path.read_text().replace(old, new, 1))
     with pytest.raises(UsageProblem, match=line):
         compile_plan(fleet.site("leeds"), "w1", 0)
+
+
+def test_a_host_that_can_t_be_one_is_refused_before_anything_is_written(fleet):
+    arguments = ["site", "add", "bath", "--isp", "a", "--provider", "b", "--isp-hop", "no host"]
+    result = CliRunner().invoke(main, [*arguments, "--fleet", str(fleet.root)])
+    line = "error: wanted an address or a host's name, got 'no host' (isp-hop); try: 192.0.2.1 or sip.example.com\n"
+    assert (result.exit_code, result.stderr) == (2, line)
+    assert not (fleet.root / "sites" / "bath.toml").exists()
 
 
 def test_a_site_s_name_can_t_leave_its_topic(fleet):
