@@ -262,9 +262,14 @@ class Account:
 
     @property
     def standing(self) -> str:
-        """Return breach, possible (only the wider bounds would make it one; not claimed) or met."""
+        """Return breach, possible (only the wider bounds would make it one; not claimed), unmeasured, or met.
+
+        met speaks of what was measured: unknown_s says how much was not.
+        """
         if not self.met:
             return "breach"
+        if self.unknown_s == self.total_s:
+            return "unmeasured"
         possible = self.claimed_max_s * 1_000_000 > (1_000_000 - self.target_ppm) * self.total_s
         return "possible" if possible else "met"
 

@@ -158,3 +158,16 @@ def test_commits_survive_a_power_cut(book):
         book._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous", "page_size")
     ]
     assert settings == ["wal", 2, 16384]
+
+
+def test_a_ledger_on_a_read_only_medium_can_be_read(tmp_path, monkeypatch):
+    with ledger.open("sqlite:ledger.sqlite", tmp_path, create=True) as book:
+        book.add_item("contract", "acme", b"text", 1)
+    monkeypatch.setattr("linewitness.ledger.schema.os.access", lambda *_: False)
+    with ledger.open("sqlite:ledger.sqlite", tmp_path) as book:
+        assert [item.content for item in book.items("contract")] == [b"text"]
+        with pytest.raises(CannotDo):
+            book.add_item("contract", "acme", b"other", 2)
+    (tmp_path / "ledger.sqlite-wal").write_bytes(b"commits")
+    with pytest.raises(CannotDo, match="newest batches are still in its log"):
+        ledger.open("sqlite:ledger.sqlite", tmp_path)

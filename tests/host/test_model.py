@@ -89,3 +89,12 @@ def test_an_account_says_where_it_stands(claimed_s: int, claimed_max_s: int, met
         claimed_s, claimed_max_s, claimed_s, (), (), 0, 999_990, 999_990, met, 0,
     )  # fmt: skip
     assert account.standing == standing
+
+
+def test_a_month_in_which_nothing_was_measured_is_not_met() -> None:
+    total_s = 30 * 86_400
+    account = Account(
+        "leeds", "acme", "availability", "2026-04", "UTC", 0, total_s * 1_000_000, total_s, 0,
+        0, 0, 0, (), (), total_s, 1_000_000, 999_990, True, 0,
+    )  # fmt: skip
+    assert account.standing == "unmeasured"

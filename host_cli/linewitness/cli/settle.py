@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from linewitness.cli import command, table
+from linewitness.cli import Answer, command, table
 from linewitness.errors import cannot_access
 
 if TYPE_CHECKING:
@@ -55,7 +55,9 @@ def _render(value: dict[str, Any]) -> str:
         for v in settlement.verdicts
     ]  # fmt: skip
     headings = ("site", "date", "start (UTC)", "end (UTC)", "seconds", "side", "segment", "sure", "claimable")
-    parts.append(table(headings, rows) if rows else "no failure seen")
+    measured = any(c.measured_s for c in settlement.coverage)
+    nothing = "no failure seen" if measured else "nothing was measured in this period"
+    parts.append(table(headings, rows) if rows else nothing)
     caveats = sorted({c for v in settlement.verdicts for c in v.caveats})
     parts += [f"caveat: {c}" for c in caveats]
     if settlement.accounts:
@@ -83,7 +85,7 @@ def settle(
     claim_unconfirmed: bool,
     out: Path | None,
 ) -> object:
-    """Settle whose side each failure was on, and the contract's arithmetic.
+    """Settle whose side each failure was on, and the contract's arithmetic (exit code 4: nothing was measured).
 
     Example: linewitness settle --from 2026-03-01 --to 2026-04-01 --out march.json
     """
@@ -95,4 +97,5 @@ def settle(
             out.write_text(settlement.to_json(), encoding="utf-8")
         except OSError as e:
             raise cannot_access(e, out) from e
-    return settlement.to_plain()
+    measured = any(c.measured_s for c in settlement.coverage)
+    return Answer(settlement.to_plain(), 0 if measured else 4)

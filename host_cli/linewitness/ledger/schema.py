@@ -7,6 +7,7 @@ this size. WAL so that readers never wait for the collector; synchronous=FULL so
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,7 +48,8 @@ def connect(path: Path, *, create: bool) -> sqlite3.Connection:
         raise CannotDo("no ledger here", str(path), "linewitness init FLEET")
     with explained(path):
         # Autocommit: a group commit is an explicit BEGIN IMMEDIATE ... COMMIT. One thread at a time, the caller's.
-        db = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
+        address = path.resolve().as_uri() + ("" if create or _writable(path) else "?mode=ro&immutable=1")
+        db = sqlite3.connect(address, uri=True, timeout=10, isolation_level=None, check_same_thread=False)
         if create and not db.execute("SELECT 1 FROM sqlite_schema").fetchone():
             _make(db)
         application = db.execute("PRAGMA application_id").fetchone()[0]
@@ -60,6 +62,16 @@ def connect(path: Path, *, create: bool) -> sqlite3.Connection:
         db.execute("PRAGMA synchronous = FULL")
         db.execute("PRAGMA foreign_keys = ON")
     return db
+
+
+def _writable(path: Path) -> bool:
+    """Return whether the ledger can be written. Raises CannotDo for one that can't and has commits still in its log."""
+    if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
+        return True
+    log = path.with_name(path.name + "-wal")
+    if log.exists() and log.stat().st_size:
+        raise CannotDo("a read-only ledger whose newest batches are still in its log", str(path), "a writable copy")
+    return False
 
 
 def _make(db: sqlite3.Connection) -> None:

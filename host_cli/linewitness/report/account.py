@@ -10,7 +10,8 @@ from linewitness.report.html import Child, Markup, el, join, table
 from linewitness.report.times import Zone
 
 STANDINGS = {
-    "met": "met",
+    "met": "met, as far as measured",
+    "unmeasured": "not measured",
     "possible": "met by the shortest, missed by the longest bounds",
     "breach": "not met",
 }
