@@ -46,6 +46,9 @@ def compile_plan(site: Site, witness: str, issued_utc_us: int) -> bytes:
     for name in names:
         if names.count(name) > 1:
             raise UsageProblem(f"two targets are called '{name}'", where, "another name for one of them")
+    if not site.plan["time_servers"]:
+        hint = "three servers that the branch can reach"
+        raise UsageProblem("no time server: nothing could be placed in time", f"{where}: plan: time_servers", hint)
     plan = wire.Plan(
         site.name,
         witness,

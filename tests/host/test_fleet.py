@@ -198,3 +198,12 @@ def test_a_site_s_name_can_t_leave_its_topic(fleet):
     for name in ("a/b", "a+", "#", "", "../x", "x" * 33):
         arguments = ["site", "add", name, "--isp", "i", "--provider", "p", "--fleet", str(fleet.root)]
         assert CliRunner().invoke(main, arguments).exit_code == 2, name
+
+
+def test_a_plan_without_time_servers_is_refused_by_key(fleet):
+    path = add_site(fleet)
+    text = path.read_text()
+    start = text.index("time_servers = ")
+    path.write_text(text[:start] + "time_servers = []" + text[text.index("\n", start) :])
+    with pytest.raises(UsageProblem, match=r"leeds\.toml: plan: time_servers"):
+        compile_plan(fleet.site("leeds"), "w1", 0)
