@@ -6,6 +6,7 @@ A network delivers to call-backs and never blocks; queues and limits of the boar
 from __future__ import annotations
 
 import errno
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Protocol
 
@@ -34,7 +35,7 @@ class DatagramPort(Protocol):
         """Deliver nothing more."""
 
 
-class TcpPort:
+class TcpPort(ABC):
     """One end of a TCP connection. The network sets these fields and calls `changed` after each change."""
 
     def __init__(self) -> None:
@@ -44,20 +45,21 @@ class TcpPort:
         self.end_of_stream = False
         self.changed: Call = _nothing
 
+    @abstractmethod
     def room(self) -> int:
         """Octets that `send` takes now."""
-        raise NotImplementedError
 
+    @abstractmethod
     def send(self, data: bytes) -> int:
         """Takes the first n octets of `data`; returns n."""
-        raise NotImplementedError
 
+    @abstractmethod
     def consumed(self) -> None:
         """The owner took octets from `received`: there is room for more."""
 
+    @abstractmethod
     def close(self) -> None:
         """Send what was taken, then the end of the stream."""
-        raise NotImplementedError
 
     def abandon(self) -> None:
         """The board has lost its power: no end of the stream is sent."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -27,7 +28,7 @@ class Timer:
         self.cancelled = True
 
 
-class Scheduler:
+class Scheduler(ABC):
     """Timers over a clock that a subclass gives."""
 
     virtual = False
@@ -36,9 +37,9 @@ class Scheduler:
         self._heap: list[Timer] = []
         self._order = itertools.count()
 
+    @abstractmethod
     def now_us(self) -> int:
         """The clock, never going back."""
-        raise NotImplementedError
 
     def call_at(self, due_us: int, call: Callable[[], None]) -> Timer:
         """Run `call` at `due_us`, or as soon after as run_due is called."""

@@ -6,6 +6,7 @@ Number 0 is the console. Errors are OSError with MicroPython's numbers; a wait i
 from __future__ import annotations
 
 import errno
+from abc import ABC, abstractmethod
 from collections import deque
 from dataclasses import dataclass
 
@@ -18,16 +19,16 @@ STREAM, DATAGRAM, RAW = 1, 2, 3
 FIRST_FD = 3
 
 
-class BoardSocket:
+class BoardSocket(ABC):
     """What the three kinds have in common."""
 
+    @abstractmethod
     def events(self) -> int:
         """What it is ready for, as poll events."""
-        raise NotImplementedError
 
+    @abstractmethod
     def close(self) -> None:
         """Let go of the port."""
-        raise NotImplementedError
 
 
 class DatagramSocket(BoardSocket):

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -32,7 +33,7 @@ def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
         return port
 
 
-class Daemon:
+class Daemon(ABC):
     """One server process. Subclasses give `commands` that must be there, `_arguments()`, and `_ready` in its output."""
 
     commands: tuple[str, ...] = ()
@@ -85,8 +86,8 @@ class Daemon:
                 self._process.wait()
             self._process = None
 
-    def _arguments(self) -> list[str]:
-        raise NotImplementedError
+    @abstractmethod
+    def _arguments(self) -> list[str]: ...
 
     def _serves(self) -> bool:
         return self._ready in self.output

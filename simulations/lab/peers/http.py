@@ -1,6 +1,7 @@
 """What the lab's HTTP peers share: HTTP/1.1 on a thread a connection, faults on request, no files served."""
 
 import threading
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
@@ -43,9 +44,9 @@ class HttpPeer(Peer[HttpSettingsT]):
         """Base URL without a slash at its end."""
         return f"http://{self.address[0]}:{self.address[1]}"
 
+    @abstractmethod
     def respond(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Response:
         """The answer to one request; `path` without its query, `headers` by their names in lower case."""
-        raise NotImplementedError
 
     def stop(self) -> None:
         self._stopped.set()

@@ -13,6 +13,7 @@ import ssl
 import struct
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from types import TracebackType
@@ -57,7 +58,7 @@ class Settings:
 SettingsT = TypeVar("SettingsT", bound=Settings)
 
 
-class Peer(Generic[SettingsT]):
+class Peer(ABC, Generic[SettingsT]):
     """The handle of one peer. Subclasses give `name`, `settings` and `_open()`, which returns the ends to serve."""
 
     name = "peer"
@@ -111,8 +112,8 @@ class Peer(Generic[SettingsT]):
         """Wait as `delay_ms` says; for ends that have a thread for each connection."""
         time.sleep(self.settings.delay_ms / 1000)
 
-    def _open(self, host: str, port: int) -> "list[UdpEnd | TcpEnd]":
-        raise NotImplementedError
+    @abstractmethod
+    def _open(self, host: str, port: int) -> "list[UdpEnd | TcpEnd]": ...
 
     def __enter__(self) -> Self:
         return self.start()
