@@ -93,8 +93,9 @@ while True:
         board.wait_for_text("stored 20", 10)
         board.kill()
         stored = int(board.printed().rpartition("stored ")[0].rpartition("stored ")[2].split()[0])
+        before = len(board.printed())
         board.start()
-        printed = board.wait_for_text("held", 10)
+        printed = board.wait_for_text("stored", 10, after=before)  # printed next: the line before it is whole
     held, whole = printed.partition("held ")[2].split("\n")[0].split()
     assert int(held) >= stored
     assert whole == "True"
