@@ -51,6 +51,8 @@ def lead_broker_to(office: Office, address: tuple[str, int]) -> None:
 def said(office: Office, what: str) -> None:
     """The console said this, in one line that also says where and what to try."""
     printed = office.board.wait_for_text(what, 30)
+    at = printed.index(what)
+    printed = office.board.wait_for_text("\n", 5, after=at)  # the line may have come in pieces
     line = next(line for line in printed.splitlines() if what in line)
     assert "broker broker.lab:8883" in line
     assert "; try: " in line
