@@ -53,9 +53,8 @@ def site_readings(recipe: Recipe, number: int, site: Site, occurrences: list[Occ
 
 def site_truth(recipe: Recipe, site: Site, sites: list[Site], occurrences: list[Occurrence]) -> list[world.Line]:
     """Return one site's truth lines, in the order of the occurrences."""
-    has = tie_breakers(site, sites)
     lines = [
-        truth_line(site, occurrence, recipe.t0, recipe.step_s, recipe.rounds, has)
+        truth_line(site, occurrence, recipe.t0, recipe.step_s, recipe.rounds, tie_breakers(site, sites, occurrence))
         for occurrence in occurrences
         if site.id in occurrence.hits
     ]

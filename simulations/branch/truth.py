@@ -24,11 +24,11 @@ MARGIN_S = 1.0
 
 
 def truth_line(
-    site: Site, occurrence: Occurrence, t0: float, step_s: float, rounds: int, pooled: set[str]
+    site: Site, occurrence: Occurrence, t0: float, step_s: float, rounds: int, told_by: set[str]
 ) -> Line | None:
     """Return one fault's line at one site, None where the fault is the provider's but not at this site's own edge.
 
-    pooled: names of the tie-breakers that this site has.
+    told_by: names of the tie-breakers that this site has for this fault.
     """
     kind = occurrence.kind
     if kind.side == "provider" and "p" not in occurrence.hits[site.id]:
@@ -49,7 +49,7 @@ def truth_line(
         "impact_start": round(start, 1), "impact_end": round(end, 1), "affects_calls": bool(affects),
         "hard": bool(affects and lived.setup_failing[full].min(initial=1.0) > 0.9), "bad_frac": round(share, 3),
         "mos": round(float(lived.mos.mean()), 2), "shared": len(occurrence.hits),
-        "ambiguous": list(kind.looks_like) if kind.tie_breaker not in pooled else [],
+        "ambiguous": list(kind.looks_like) if kind.tie_breaker not in told_by else [],
         "observable": True, "sla_excluded": kind.name == "provider_maintenance",
     }  # fmt: skip
 
@@ -71,17 +71,24 @@ def impact(
     return float(max(start, occurrence.start)), float(min(end, occurrence.end)), share
 
 
-def tie_breakers(site: Site, sites: list[Site]) -> set[str]:
-    """Return which means a site has to tell look-alikes apart (see faults.py)."""
+def tie_breakers(site: Site, sites: list[Site], occurrence: Occurrence) -> set[str]:
+    """Return which means a site has to tell one fault's look-alikes apart (see faults.py).
+
+    Another site tells the provider's fault apart by failing too, anybody else's by not failing; and the ISP's from one
+    in the office the same way.
+    """
     found = set()
     if site.snmp:
         found.add("snmp")
     if site.testcall:
         found.add("testcall")
+    side, hits = occurrence.kind.side, occurrence.hits
     others = [s for s in sites if s.id != site.id]
-    if any((s.provider, s.edge) == (site.provider, site.edge) and s.isp != site.isp for s in others):
+    edge = [s for s in others if (s.provider, s.edge) == (site.provider, site.edge) and s.isp != site.isp]
+    if any((s.id in hits) == (side == "provider") for s in edge):
         found.add("pooled")
-    if any((s.isp, s.region) == (site.isp, site.region) for s in others):
+    line = [s for s in others if (s.isp, s.region) == (site.isp, site.region)]
+    if any((s.id in hits) == (side == "access") for s in line):
         found.add("neighbour")
     return found
 
