@@ -20,7 +20,11 @@ METHOD_DNS = 3  # one query over UDP (RFC 1035)
 METHOD_TCP = 4  # TCP connect, then close
 METHOD_STAMP = 5  # call-quality window against a session-reflector (RFC 8762)
 METHOD_SIP_UDP = 6  # SIP OPTIONS over UDP (RFC 3261)
-METHOD_NAMES = ("self", "link", "icmp", "dns", "tcp", "stamp", "sip_udp")
+METHOD_SNMP = 7  # one Get of a router's WAN interface (RFC 3416)
+METHOD_IGD = 8  # UPnP Internet Gateway Device: the default gateway's own account of its line
+METHOD_NTP = 9  # one SNTP query (RFC 5905): offset and root distance
+METHOD_STUN = 10  # one Binding request (RFC 8489): our public address
+METHOD_NAMES = ("self", "link", "icmp", "dns", "tcp", "stamp", "sip_udp", "snmp", "igd", "ntp", "stun")
 
 # What a target is for: evidence about its segment, or a control that fails with a kind of probe.
 ROLE_SUBJECT = 0
@@ -70,6 +74,9 @@ EVENT_TASK = 10  # task code, fault code, restarts so far
 EVENT_STATE = 11  # target, 1 failing / 0 clear
 EVENT_FAULT = 12  # fault code, count
 EVENT_COMMAND = 13  # counter, command code, 0 done / fault code
+EVENT_PUBLIC_ADDRESS = 14  # target that told it, IPv4 address
+EVENT_BACKUP = 15  # 1: the public address is not that of the usual line, 0: it is again
+EVENT_ROAMED = 16  # channel before, channel now, without a loss of association that was seen
 EVENT_NAMES = {
     1: "boot",
     2: "link_down",
@@ -84,6 +91,9 @@ EVENT_NAMES = {
     11: "state",
     12: "fault",
     13: "command",
+    14: "public_address",
+    15: "backup",
+    16: "roamed",
 }
 
 # Faults that a witness can report of itself.

@@ -5,14 +5,16 @@
     target = {0: name, 1: segment, 2: method, 3: role, 4: host, 5: port, 6: period_ms, 7: fast_period_ms, 8: timeout_ms,
               9: {option: value}}
 
-host is a dotted IPv4 address, a DNS name, or "gateway" (the default gateway of the moment). The index of a target is
-its number in readings. Options: see OPTION_*.
+host is a dotted IPv4 address, a DNS name, "gateway" (the default gateway of the moment), or "private:" and 32 hex digits:
+a salted hash of the address of a person's device (see private_host), which the witness is told with its configuration.
+The index of a target is its number in readings. Options: see OPTION_*.
 """
 
 import hashlib
 from collections import namedtuple
 
 from . import cbor, codes, cose
+from .envelope import hmac_sha256
 from .errors import OutOfRange, UnknownField, UnknownVersion, WrongType
 
 VERSION = 1
@@ -25,6 +27,11 @@ OPTION_CODEC = 4  # codes.CODEC_*
 OPTION_BUFFER_MS = 5  # depth of the jitter buffer: later is lost
 OPTION_SECRET = 6  # text: name of the secret for authenticated STAMP or SIP; never the secret itself
 OPTION_FRESH = 7  # 1: put a random label before the DNS name so that no cache answers
+OPTION_GAP_MS = 8  # least distance between requests to the targets of this segment and role that carry it
+OPTION_INDEX = 9  # ifIndex of a router's WAN interface (RFC 2863)
+OPTION_USUAL = 10  # text: public address or network (a.b.c.d/n) of the usual line; another one is backup access
+
+PRIVATE = "private:"  # how a host begins that stands for the address of a person's device
 
 Plan = namedtuple(
     "Plan",
@@ -39,6 +46,14 @@ Target = namedtuple(
 def digest(octets: bytes) -> bytes:
     """Return SHA-256 of an encoded plan."""
     return hashlib.sha256(octets).digest()
+
+
+def private_host(salt: bytes, address: str) -> str:
+    """Return the host that stands for an address in a plan: PRIVATE and the leftmost 16 octets of an HMAC-SHA-256.
+
+    salt is the site's own secret: without it the few addresses that a LAN can have would soon be tried out.
+    """
+    return PRIVATE + hmac_sha256(salt, b"linewitness/1/endpoint\0" + address.encode())[:16].hex()
 
 
 def encode_plan(plan: Plan) -> bytes:
@@ -103,9 +118,9 @@ def _target(fields: object, i: int) -> Target:
     if not isinstance(fields[9], dict):
         raise WrongType("%s: options are not a map" % what)
     for key, value in fields[9].items():
-        if key > OPTION_FRESH:
+        if key > OPTION_USUAL:
             raise UnknownField("%s: no option %d in version %d" % (what, key, VERSION))
-        wanted = str if key in (OPTION_NAME, OPTION_SECRET) else int
+        wanted = str if key in (OPTION_NAME, OPTION_SECRET, OPTION_USUAL) else int
         if isinstance(value, bool) or not isinstance(value, wanted):
             raise WrongType("%s: option %d is a %s" % (what, key, type(value).__name__))
         if isinstance(value, int) and not 0 <= value <= 65535:

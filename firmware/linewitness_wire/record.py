@@ -49,6 +49,16 @@ CHANNEL = 22
 RECONNECTS = 23  # associations (Wi-Fi) or carrier losses (Ethernet) in the window
 UP_US = 24  # how long of the window the link was up
 HEAP_FREE = 25  # octets
+# What a router says of itself and its WAN interface (SNMP, UPnP IGD). It is its word, no measurement of ours.
+UPTIME_S = 26  # newest: since the router (SNMP) or its connection (IGD) came up
+RESTARTS = 27  # times that its uptime went back
+WAN_STATUS = 28  # newest: RFC 2863 ifOperStatus (1 up, 2 down, 4 unknown, 5 dormant: connecting)
+OCTETS = 29  # [in, out] through the WAN interface in COUNTED_US
+COUNTED_US = 30  # between the first and the last reply that OCTETS and IN_ERRORS are the difference of
+PEAK_KBITS = 31  # [in, out] kbit/s between the two successive replies with the most
+IN_ERRORS = 32  # ifInErrors in COUNTED_US
+OFFSET_US = 33  # an NTP server's time minus ours, of the sample with the least round trip
+ROOT_DISTANCE_US = 34  # how wrong that server says it may be, half the round trip to it included
 READING_NAMES = (
     "target",
     "start_us",
@@ -76,6 +86,15 @@ READING_NAMES = (
     "reconnects",
     "up_us",
     "heap_free",
+    "uptime_s",
+    "restarts",
+    "wan_status",
+    "octets",
+    "counted_us",
+    "peak_kbits",
+    "in_errors",
+    "offset_us",
+    "root_distance_us",
 )
 
 SAMPLE_UNIT_US = 10_000
@@ -240,6 +259,8 @@ _INTEGERS = {
     STALL_US: (0, U48), LATE: (0, U16), DUPLICATE: (0, U16), REORDERED: (0, U16), MALFORMED: (0, U16),
     JITTER_US: (0, U32), BURST_R_MILLI: (0, U32), R_CENTI: (-300000, 12000), MOS_MILLI: (988, 4500),
     RSSI_DBM: (-127, 20), CHANNEL: (0, 255), RECONNECTS: (0, U16), UP_US: (0, U48), HEAP_FREE: (0, U32),
+    UPTIME_S: (0, U32), RESTARTS: (0, U16), WAN_STATUS: (1, 7), COUNTED_US: (0, U48), IN_ERRORS: (0, U32),
+    OFFSET_US: (-U48, U48), ROOT_DISTANCE_US: (0, U48),
 }  # fmt: skip
 
 # What speaks of samples, and so stands only beside SENT and ANSWERED.
@@ -249,7 +270,10 @@ _OF_SAMPLES = (
 )  # fmt: skip
 
 # Arrays of integers of a reading: key -> (items, greatest).
-_ARRAYS = {RTT_US: (4, U32), PDV_US: (2, U32), LOST_BY_DIRECTION: (2, U16), BURST: (5, U32)}
+_ARRAYS = {
+    RTT_US: (4, U32), PDV_US: (2, U32), LOST_BY_DIRECTION: (2, U16), BURST: (5, U32), OCTETS: (2, U48),
+    PEAK_KBITS: (2, U32),
+}  # fmt: skip
 
 
 def check_reading(reading: dict) -> None:
@@ -363,6 +387,9 @@ EVENT_DETAILS: dict[int, tuple] = {
     codes.EVENT_STATE: ((0, U8), (0, 1)),
     codes.EVENT_FAULT: ((0, U8), (0, U32)),
     codes.EVENT_COMMAND: ((0, U63), (0, U8), (0, U8)),
+    codes.EVENT_PUBLIC_ADDRESS: ((0, U8), 4),
+    codes.EVENT_BACKUP: ((0, 1),),
+    codes.EVENT_ROAMED: ((0, 255), (0, 255)),
 }  # fmt: skip
 
 

@@ -181,6 +181,12 @@ def body_cases():
         case(f"good_body_{n}", "body", ("boot and plan", "counts, samples, a window, the link", "trimming")[n - 1], "ok",
              record.encode_body(body))
     case("good_body_empty", "body", "nothing happened", "ok", record.encode_body(record.Body([], [])))
+    router = {0: 3, 1: 0, 2: 60_000_000, 26: 86400, 27: 1, 28: 1, 29: [2**48 - 1, 0], 30: 55_000_000, 31: [940, 11], 32: 7}
+    server = {0: 4, 1: 0, 2: 60_000_000, 33: -1200, 34: 800}
+    changes = [[codes.EVENT_PUBLIC_ADDRESS, 5, 3, bytes((203, 0, 113, 9))], [codes.EVENT_BACKUP, 6, 1],
+               [codes.EVENT_ROAMED, 7, 6, 11]]  # fmt: skip
+    case("good_body_router", "body", "a router's own word, a time server's, changes of the line", "ok",
+         record.encode_body(record.Body([router, server], changes)))  # fmt: skip
     lost = {0: 1, 1: 0, 2: 5, 3: 3, 4: 0}
     case("good_body_all_lost", "body", "nothing answered: no rtt_us, never a zero", "ok",
          record.encode_body(record.Body([lost], [])))
@@ -204,7 +210,7 @@ def body_cases():
         ("reading_without_target", readings(changed(GATEWAY, f0=changed)), "OutOfRange", "target is always there"),
         ("reading_without_start", readings(changed(GATEWAY, f1=changed)), "OutOfRange", "start_us is always there"),
         ("reading_without_span", readings(changed(GATEWAY, f2=changed)), "OutOfRange", "span_us is always there"),
-        ("reading_field_26", readings(changed(GATEWAY, f26=0)), "UnknownField", "version 1 has the fields 0..25"),
+        ("reading_field_200", readings(changed(GATEWAY, f200=0)), "UnknownField", "version 1 has no field 200"),
         ("reading_target_256", readings(changed(GATEWAY, f0=256)), "OutOfRange", "target is 8 bits"),
         ("reading_start_2_to_48", readings(changed(GATEWAY, f1=2**48)), "OutOfRange", "start_us is 48 bits"),
         ("reading_sent_alone", readings(changed(GATEWAY, f4=changed, f5=changed)), "OutOfRange", "sent and answered go together"),
@@ -238,6 +244,9 @@ def body_cases():
         ("event_empty", events([]), "OutOfRange", "kind and at_us at least"),
         ("event_without_time", events([codes.EVENT_STATE]), "OutOfRange", "kind and at_us at least"),
         ("event_kind_0", events([0, 0]), "UnknownField", "no such kind"),
+        ("reading_octets_of_one", readings({**router, 29: [1]}), "OutOfRange", "octets are in and out"),
+        ("reading_wan_status_0", readings({**router, 28: 0}), "OutOfRange", "ifOperStatus begins at 1"),
+        ("event_public_address_text", events([14, 0, 3, "203.0.113.9"]), "WrongType", "an address is 4 octets"),
         ("event_kind_99", events([99, 0]), "UnknownField", "no such kind"),
         ("event_kind_text", events(["boot", 0]), "WrongType", "a kind is an integer"),
         ("event_time_negative", events([codes.EVENT_STATE, -1, 1, 1]), "OutOfRange", "before the batch"),
