@@ -300,6 +300,61 @@ class OutagePost:
     snapshot_sha256: str
 
 
+class TicketAct(enum.StrEnum):
+    """What happened to a ticket, in the order in which it usually does. `answered` is the provider's first reply by a
+    person; an automatic receipt is none."""
+
+    OPENED = "opened"
+    ANSWERED = "answered"
+    UPDATED = "updated"
+    RESTORED = "restored"
+    CLOSED = "closed"
+    REOPENED = "reopened"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TicketEvent:
+    """One thing that happened to a ticket. at_us: when, as the parties say; recorded_us: when the ledger was told."""
+
+    at_us: int
+    act: TicketAct
+    text: str
+    recorded_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A fault as reported to a provider: its number there, whom it is about, and all that happened, by time.
+
+    sites: empty where it is about all of them. priority: the name of the contract's, empty where none was given.
+    The first event is `opened`.
+    """
+
+    provider: str
+    number: str
+    sites: tuple[str, ...]
+    priority: str
+    events: tuple[TicketEvent, ...]
+
+    @property
+    def opened_us(self) -> int:
+        return self.events[0].at_us
+
+    @property
+    def ended_us(self) -> int | None:
+        """When service was said to be restored, or the ticket was closed, for good; None while it is open."""
+        ended = None
+        for event in self.events:
+            if event.act in (TicketAct.RESTORED, TicketAct.CLOSED) and ended is None:
+                ended = event.at_us
+            elif event.act in (TicketAct.OPENED, TicketAct.REOPENED):
+                ended = None
+        return ended
+
+    def concerns(self, site: str) -> bool:
+        return not self.sites or site in self.sites
+
+
 @dataclass(frozen=True, slots=True)
 class Coverage:
     """How much of the period a witness covered. gaps are sequence numbers that are missing, (first, last) inclusive."""
