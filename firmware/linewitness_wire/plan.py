@@ -5,9 +5,9 @@
     target = {0: name, 1: segment, 2: method, 3: role, 4: host, 5: port, 6: period_ms, 7: fast_period_ms, 8: timeout_ms,
               9: {option: value}}
 
-host is a dotted IPv4 address, a DNS name, "gateway" (the default gateway of the moment), or "private:" and 32 hex digits:
-a salted hash of the address of a person's device (see private_host), which the witness is told with its configuration.
-The index of a target is its number in readings. Options: see OPTION_*.
+host is a dotted IPv4 address, a DNS name, "gateway" (the default gateway of the moment), or "private:" and 32 hex
+digits: a salted hash of the address of a person's device (see private_host), which the witness is told with its
+configuration. The index of a target is its number in readings. Options: see OPTION_*.
 """
 
 import hashlib

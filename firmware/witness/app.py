@@ -65,7 +65,7 @@ class App:
         self.link = Link(clock, config.network, board.lan(), event, log)
         self.control = Datagram(socket, clock, self.link, CONTROL_OCTETS, self.quiet)
         self.media = Datagram(socket, clock, self.link, MEDIA_OCTETS)
-        self.resolver = Resolver(self.control, clock, board.urandom, self._resolvers())
+        self.resolver = Resolver(self.control, clock, board.urandom, self._resolvers(), hosts=config.hosts)
         self._make_probes()
         self.journal = Journal(JOURNAL, board.free_octets("/"), board.urandom, lambda s: Signer(s, board.urandom))
         self.sync = Sync(clock, self.control, self.resolver, board.urandom, event, board.set_rtc, log)
@@ -84,7 +84,7 @@ class App:
 
     def _make_probes(self) -> None:
         clock, board, config = self.clock, self.board, self.config
-        self.stamp = Stamp(self.media, self.quiet, clock, board.urandom, {})
+        self.stamp = Stamp(self.media, self.quiet, clock, board.urandom, config.secrets)
         self.probes = {
             codes.METHOD_DNS: Dns(self.control, clock, board.urandom),
             codes.METHOD_TCP: Tcp(socket, clock, self.link),

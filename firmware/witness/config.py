@@ -3,7 +3,11 @@
     {"site": "leeds", "witness": "desk", "board": "pico-w",
      "network": {"kind": "wifi", "ssid": "...", "password": "..."},
      "broker": {"host": "...", "port": 8883, "tls": true, "user": "...", "password": "...", "ca": "/ca.der"},
-     "ack_secret": "<64 hex digits>", "ntp": ["host", ...], "resolvers": ["address", ...]}
+     "ack_secret": "<64 hex digits>", "ntp": ["host", ...], "resolvers": ["address", ...],
+     "secrets": {"name": "text", ...}, "hosts": {"private:<32 hex digits>": "address", ...}}
+
+secrets are those that the plan names (a STAMP key in hex, an SNMP community, a SIP password); hosts are the addresses
+of persons' devices behind the hashes that stand for them in the plan. Both may be left out.
 
 A file that does not fit raises ConfigProblem, whose text is one line: what, where, what to try.
 """
@@ -15,8 +19,12 @@ from collections import namedtuple
 from linewitness_wire import plan as wire_plan
 from linewitness_wire.errors import WireError
 
-Config = namedtuple("Config", ("site", "witness", "board", "network", "broker", "ack_secret", "ntp", "resolvers"))
-"""site, witness, board: text; network, broker: dicts as above; ack_secret: 32 octets; ntp, resolvers: lists of text."""
+Config = namedtuple(
+    "Config",
+    ("site", "witness", "board", "network", "broker", "ack_secret", "ntp", "resolvers", "secrets", "hosts"),
+)
+"""site, witness, board: text; network, broker: dicts as above; ack_secret: 32 octets; ntp, resolvers: lists of text;
+secrets, hosts: dicts of text."""
 
 
 class ConfigProblem(Exception):
@@ -48,6 +56,7 @@ _FIELDS = (
     ("site", str), ("witness", str), ("board", str), ("network", dict), ("broker", dict), ("ack_secret", str),
     ("ntp", list), ("resolvers", list),
 )  # fmt: skip
+_OPTIONAL = ("secrets", "hosts")  # dicts of text
 _BROKER = (("host", str), ("port", int), ("tls", bool), ("user", str), ("password", str), ("ca", str))
 
 
@@ -63,6 +72,7 @@ def _typed(fields: dict, wanted: tuple, path: str, prefix: str) -> None:
 
 
 def _check(fields: dict, path: str) -> Config:
+    tables = [_texts(fields.pop(name, {}), path, name) for name in _OPTIONAL]
     _typed(fields, _FIELDS, path, "")
     for name in ("site", "witness"):
         if not _is_name(fields[name]):
@@ -81,8 +91,17 @@ def _check(fields: dict, path: str) -> Config:
         raise _problem("ack_secret: wanted 64 hex digits", path)
     return Config(
         fields["site"], fields["witness"], fields["board"], fields["network"], fields["broker"], secret,
-        fields["ntp"], fields["resolvers"],
+        fields["ntp"], fields["resolvers"], tables[0], tables[1],
     )  # fmt: skip
+
+
+def _texts(table: object, path: str, name: str) -> dict:
+    if not isinstance(table, dict):
+        raise _problem("%s is not a dict" % name, path)
+    for key in table:
+        if not isinstance(table[key], str):
+            raise _problem("%s.%s is not a str" % (name, key), path)
+    return table
 
 
 def _is_name(text: str) -> bool:

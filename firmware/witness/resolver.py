@@ -12,6 +12,7 @@ import struct
 from collections import namedtuple
 
 from linewitness_wire import codes
+from linewitness_wire.plan import PRIVATE
 
 from . import dns_message
 from .dns_message import TYPE_A, TYPE_SRV, BadName, Malformed
@@ -46,11 +47,15 @@ class _Entry:
 class Resolver:
     """Looks names up through `control`.
 
-    servers: dotted addresses, asked in their order; assign a new list when the plan or the gateway changes.
+    servers: dotted addresses, asked in their order; assign a new list when the plan or the gateway changes. hosts: the
+    addresses of hosts that no server is asked for (the plan's private ones, from the configuration).
     """
 
-    def __init__(self, control, clock, urandom, servers: list[str], port: int = PORT) -> None:
+    def __init__(
+        self, control, clock, urandom, servers: list[str], port: int = PORT, hosts: "dict | None" = None
+    ) -> None:
         self.servers = servers
+        self._hosts = hosts or {}
         self._port = port
         self.failures = 0
         self._control = control
@@ -59,7 +64,10 @@ class Resolver:
         self._entries: dict[tuple[str, int], _Entry] = {}
 
     async def address(self, host: str) -> Address:
-        """Return the Address of a name (its first A record) or of a dotted address. Raises Unresolved."""
+        """Return the Address of a name (its first A record), a private host or a dotted address. Raises Unresolved."""
+        host = self._hosts.get(host, host)
+        if host.startswith(PRIVATE):
+            raise Unresolved(host, None)
         if dns_message.is_dotted(host):
             return Address(host, False)
         records, stale = await self._look_up(host, TYPE_A)

@@ -28,6 +28,12 @@ def write(folder: Path, **changes: Any) -> str:
 def test_a_whole_file_is_taken(tmp_path: Path) -> None:
     config = load_config(write(tmp_path))
     assert (config.site, config.witness, config.ack_secret) == ("leeds", "desk", bytes(32))
+    assert config.secrets == config.hosts == {}
+
+
+def test_secrets_and_private_hosts_are_taken(tmp_path: Path) -> None:
+    config = load_config(write(tmp_path, secrets={"key": "00ff"}, hosts={"private:00": "192.0.2.9"}))
+    assert (config.secrets, config.hosts) == ({"key": "00ff"}, {"private:00": "192.0.2.9"})
 
 
 @pytest.mark.parametrize(
@@ -44,6 +50,8 @@ def test_a_whole_file_is_taken(tmp_path: Path) -> None:
         ({"broker": {**GOOD["broker"], "port": True}}, "broker.port is not a int"),
         ({"ack_secret": "00"}, "ack_secret: wanted 64 hex digits"),
         ({"ack_secret": "zz" * 32}, "ack_secret: wanted 64 hex digits"),
+        ({"secrets": ["x"]}, "secrets is not a dict"),
+        ({"hosts": {"private:00": 5}}, "hosts.private:00 is not a str"),
     ],
 )
 def test_what_does_not_fit_is_named(tmp_path: Path, changes: dict[str, Any], what: str) -> None:

@@ -343,7 +343,7 @@ STAMP = """
 from witness.probes.stamp import Stamp
 media = sockets.Datagram(socket, clock, link, 1500)
 asyncio.create_task(media.run())
-probe = Stamp(media, quiet, clock, os.urandom, {"k": bytes(range(32))})
+probe = Stamp(media, quiet, clock, os.urandom, {"k": bytes(range(32)).hex()})
 def stamp_target(port, **more):
     options = {plan.OPTION_PACKETS: 50, plan.OPTION_INTERVAL_MS: 20}
     options.update({getattr(plan, k): v for k, v in more.items()})

@@ -23,7 +23,7 @@ STAMP = """
 from witness.probes.stamp import Stamp
 media = sockets.Datagram(socket, clock, link, 512)
 asyncio.create_task(media.run())
-probe = Stamp(media, quiet, clock, os.urandom, {"k": bytes(range(32))})
+probe = Stamp(media, quiet, clock, os.urandom, {"k": bytes(range(32)).hex()})
 def show(reading):
     reading[record.TARGET] = 0
     record.check_reading(reading)

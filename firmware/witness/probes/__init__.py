@@ -45,7 +45,8 @@ What is handed to the constructors:
     probes.dns.Dns(control, clock, urandom)             probes.tcp.Tcp(socket, clock, link)
     probes.stamp.Stamp(media, quiet, clock, urandom, secrets)
 
-contact: who runs this witness, for SIP's User-Agent, e.g. "noc@example.com"; secrets: {name: octets} for OPTION_SECRET.
+contact: who runs this witness, for SIP's User-Agent, e.g. "noc@example.com"; secrets:
+{name: text} for OPTION_SECRET, a STAMP key in hex.
 """
 
 from witness.sample import CODE_UNRESOLVED, Sample, unresolved

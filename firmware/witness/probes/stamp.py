@@ -32,13 +32,13 @@ KNOWN = 16  # reflectors remembered as stateful
 
 
 class UnknownSecret(Exception):
-    """The plan names a secret that this witness does not hold."""
+    """The plan names a secret that this witness does not hold, or one that is no key."""
 
 
 class Stamp:
     """Call-quality windows through `media`, one at a time under `quiet`."""
 
-    def __init__(self, media, quiet, clock, urandom, secrets: dict[str, bytes]) -> None:
+    def __init__(self, media, quiet, clock, urandom, secrets: dict[str, str]) -> None:
         self._media = media
         self._quiet = quiet
         self._clock = clock
@@ -73,7 +73,10 @@ class Stamp:
             return None
         if name not in self._secrets:
             raise UnknownSecret("the plan names the secret %r, which the configuration does not have" % name)
-        return self._secrets[name]
+        try:
+            return bytes.fromhex(self._secrets[name])
+        except ValueError:
+            raise UnknownSecret("the secret %r is no key in hex" % name)
 
 
 class _Session:
