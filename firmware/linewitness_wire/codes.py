@@ -24,7 +24,14 @@ METHOD_SNMP = 7  # one Get of a router's WAN interface (RFC 3416)
 METHOD_IGD = 8  # UPnP Internet Gateway Device: the default gateway's own account of its line
 METHOD_NTP = 9  # one SNTP query (RFC 5905): offset and root distance
 METHOD_STUN = 10  # one Binding request (RFC 8489): our public address
-METHOD_NAMES = ("self", "link", "icmp", "dns", "tcp", "stamp", "sip_udp", "snmp", "igd", "ntp", "stun")
+METHOD_TLS = 11  # TCP connect and TLS handshake, then close
+METHOD_SIP_TCP = 12  # SIP OPTIONS over TCP
+METHOD_SIP_TLS = 13  # SIP OPTIONS over TLS
+METHOD_CALL = 14  # a real test call: SIP INVITE, RTP both ways, BYE
+METHOD_NAMES = (
+    "self", "link", "icmp", "dns", "tcp", "stamp", "sip_udp", "snmp", "igd", "ntp", "stun", "tls", "sip_tcp", "sip_tls",
+    "call",
+)  # fmt: skip
 
 # What a target is for: evidence about its segment, or a control that fails with a kind of probe.
 ROLE_SUBJECT = 0
@@ -116,4 +123,24 @@ COMMAND_NAMES = {1: "plan", 2: "resend", 3: "reboot"}
 CODEC_G711 = 0  # no packet loss concealment
 CODEC_G711_PLC = 1
 CODEC_G729A = 2
-CODEC_NAMES = ("G.711", "G.711 PLC", "G.729A")
+CODEC_G723_1 = 3  # 6.3 kbit/s
+CODEC_GSM_EFR = 4
+CODEC_AMR_12_2 = 5  # AMR narrowband at 12.2 kbit/s
+CODEC_NAMES = ("G.711", "G.711 PLC", "G.729A", "G.723.1", "GSM-EFR", "AMR 12.2")
+
+# What became of a test call; SIP statuses stand beside it in the reading's codes.
+CALL_DONE = 0  # answered, talked for its time, ended by us
+CALL_SILENT = 1  # no response at all to INVITE
+CALL_RINGING = 2  # provisional responses only within the time allowed; cancelled
+CALL_REFUSED = 3  # a final status other than 2xx
+CALL_NOT_REGISTERED = 4  # REGISTER had no 200
+CALL_NOT_AUTHENTICATED = 5  # our credentials were refused, or asked for in a way that we don't have
+CALL_BAD_ANSWER = 6  # the answer's session description is none that we can use
+CALL_CUT = 7  # the far end hung up before its time
+CALL_NO_MEDIA = 8  # answered, but no RTP came in
+CALL_NO_ECHO = 9  # RTP came in, but nothing of ours in it, from an extension that should echo
+CALL_NOT_SENT = 10  # the witness could not send: no link, or no room
+CALL_NAMES = (
+    "done", "silent", "ringing", "refused", "not_registered", "not_authenticated", "bad_answer", "cut", "no_media",
+    "no_echo", "not_sent",
+)  # fmt: skip

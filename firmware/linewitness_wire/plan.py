@@ -30,6 +30,17 @@ OPTION_FRESH = 7  # 1: put a random label before the DNS name so that no cache a
 OPTION_GAP_MS = 8  # least distance between requests to the targets of this segment and role that carry it
 OPTION_INDEX = 9  # ifIndex of a router's WAN interface (RFC 2863)
 OPTION_USUAL = 10  # text: public address or network (a.b.c.d/n) of the usual line; another one is backup access
+OPTION_MEMBER = 11  # which server of the host's set (RFC 3263), from 1
+OPTION_AUTHORITY = 12  # text: name of the authority that the server's certificate must be of
+OPTION_EXTENSION = 13  # text: whom a test call calls
+OPTION_SECONDS = 14  # how long a test call lasts once answered
+OPTION_ALLOWED = 15  # 1: the operator agreed to these test calls
+OPTION_REGISTER = 16  # 1: REGISTER before the call
+OPTION_ECHO = 17  # 1: the extension sends back what it hears
+
+CALL_SECONDS_LEAST = 15
+CALL_SECONDS_MOST = 30
+CALLS_AN_HOUR = 6  # at most, over all targets of a plan
 
 PRIVATE = "private:"  # how a host begins that stands for the address of a person's device
 
@@ -41,6 +52,9 @@ Target = namedtuple(
     "Target",
     ("name", "segment", "method", "role", "host", "port", "period_ms", "fast_period_ms", "timeout_ms", "options"),
 )
+
+
+_TEXTS = (OPTION_NAME, OPTION_SECRET, OPTION_USUAL, OPTION_AUTHORITY, OPTION_EXTENSION)
 
 
 def digest(octets: bytes) -> bytes:
@@ -99,6 +113,9 @@ def decode_plan(octets: bytes) -> Plan:
     if not 1 <= len(fields[5]) <= 64:
         raise OutOfRange("plan: wanted 1..64 targets, got %d" % len(fields[5]))
     targets = [_target(t, i) for i, t in enumerate(fields[5])]
+    calls_milli = calls_an_hour_milli(targets)
+    if calls_milli > CALLS_AN_HOUR * 1000:
+        raise OutOfRange("plan: wanted at most %d test calls an hour, got %d" % (CALLS_AN_HOUR, calls_milli // 1000))
     return Plan(
         fields[1], fields[2], fields[3], fields[4], targets, fields[6], fields[7], fields[8], fields[9],
     )  # fmt: skip
@@ -118,9 +135,9 @@ def _target(fields: object, i: int) -> Target:
     if not isinstance(fields[9], dict):
         raise WrongType("%s: options are not a map" % what)
     for key, value in fields[9].items():
-        if key > OPTION_USUAL:
+        if key > OPTION_ECHO:
             raise UnknownField("%s: no option %d in version %d" % (what, key, VERSION))
-        wanted = str if key in (OPTION_NAME, OPTION_SECRET, OPTION_USUAL) else int
+        wanted = str if key in _TEXTS else int
         if isinstance(value, bool) or not isinstance(value, wanted):
             raise WrongType("%s: option %d is a %s" % (what, key, type(value).__name__))
         if isinstance(value, int) and not 0 <= value <= 65535:
@@ -132,4 +149,22 @@ def _target(fields: object, i: int) -> Target:
     for key, low, high in limits:
         if not low <= fields[key] <= high:
             raise OutOfRange("%s: field %d: wanted %d..%d, got %d" % (what, key, low, high, fields[key]))
-    return Target(*[fields[key] for key in range(10)])
+    target = Target(*[fields[key] for key in range(10)])
+    if target.method == codes.METHOD_CALL:
+        _check_call(target, what)
+    return target
+
+
+def _check_call(target: Target, what: str) -> None:
+    """Return nothing; raise OutOfRange for a test call that nobody agreed to, or one too short or too long."""
+    if target.options.get(OPTION_ALLOWED) != 1 or not target.options.get(OPTION_EXTENSION):
+        raise OutOfRange("%s: a test call without the operator's yes and the extension" % what)
+    seconds = target.options.get(OPTION_SECONDS, CALL_SECONDS_LEAST)
+    if not CALL_SECONDS_LEAST <= seconds <= CALL_SECONDS_MOST:
+        limits = (what, CALL_SECONDS_LEAST, CALL_SECONDS_MOST, seconds)
+        raise OutOfRange("%s: a test call lasts %d..%d s, not %d" % limits)
+
+
+def calls_an_hour_milli(targets: list) -> int:
+    """Return how many test calls an hour the targets make, in thousandths."""
+    return sum([3_600_000_000 // target.period_ms for target in targets if target.method == codes.METHOD_CALL])

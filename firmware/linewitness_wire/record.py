@@ -59,6 +59,21 @@ PEAK_KBITS = 31  # [in, out] kbit/s between the two successive replies with the 
 IN_ERRORS = 32  # ifInErrors in COUNTED_US
 OFFSET_US = 33  # an NTP server's time minus ours, of the sample with the least round trip
 ROOT_DISTANCE_US = 34  # how wrong that server says it may be, half the round trip to it included
+# Connections and SIP. Times are [mean, max] of those since the reading before.
+PEER = 35  # newest: address and port of the server that was probed, 4 + 2 octets
+RESOLVE_US = 36  # look-ups of its name that asked a server
+CONNECT_US = 37  # TCP connects
+HANDSHAKE_US = 38  # TLS handshakes
+CERTIFICATE = 39  # newest: [1 checked / 0 not, end of its validity in UTC s, first 4 octets of its SHA-256]
+MAPPED = 40  # newest: our address and port as the SIP server saw them (RFC 3581), 4 + 2 octets
+# A test call.
+CALL = 41  # codes.CALL_*
+REGISTER_US = 42  # first REGISTER to its 200 (RFC 6076 4.1)
+POST_DIAL_US = 43  # first INVITE to the first response other than 100 (RFC 6076 4.3)
+ANSWER_US = 44  # first INVITE to 200
+MEDIA_IN = 45  # the stream that came in, by its RTP sequence numbers: [expected, received, jitter_us]
+MEDIA_OUT = 46  # ours, by the far end's newest RTCP report: [sent till then, lost, jitter_us]
+RTCP_RTT_US = 47  # newest round trip by RTCP (RFC 3550 6.4.1)
 READING_NAMES = (
     "target",
     "start_us",
@@ -95,6 +110,19 @@ READING_NAMES = (
     "in_errors",
     "offset_us",
     "root_distance_us",
+    "peer",
+    "resolve_us",
+    "connect_us",
+    "handshake_us",
+    "certificate",
+    "mapped",
+    "call",
+    "register_us",
+    "post_dial_us",
+    "answer_us",
+    "media_in",
+    "media_out",
+    "rtcp_rtt_us",
 )
 
 SAMPLE_UNIT_US = 10_000
@@ -260,7 +288,8 @@ _INTEGERS = {
     JITTER_US: (0, U32), BURST_R_MILLI: (0, U32), R_CENTI: (-300000, 12000), MOS_MILLI: (988, 4500),
     RSSI_DBM: (-127, 20), CHANNEL: (0, 255), RECONNECTS: (0, U16), UP_US: (0, U48), HEAP_FREE: (0, U32),
     UPTIME_S: (0, U32), RESTARTS: (0, U16), WAN_STATUS: (1, 7), COUNTED_US: (0, U48), IN_ERRORS: (0, U32),
-    OFFSET_US: (-U48, U48), ROOT_DISTANCE_US: (0, U48),
+    OFFSET_US: (-U48, U48), ROOT_DISTANCE_US: (0, U48), CALL: (0, U8), REGISTER_US: (0, U32), POST_DIAL_US: (0, U32),
+    ANSWER_US: (0, U32), RTCP_RTT_US: (0, U32),
 }  # fmt: skip
 
 # What speaks of samples, and so stands only beside SENT and ANSWERED.
@@ -272,8 +301,12 @@ _OF_SAMPLES = (
 # Arrays of integers of a reading: key -> (items, greatest).
 _ARRAYS = {
     RTT_US: (4, U32), PDV_US: (2, U32), LOST_BY_DIRECTION: (2, U16), BURST: (5, U32), OCTETS: (2, U48),
-    PEAK_KBITS: (2, U32),
+    PEAK_KBITS: (2, U32), RESOLVE_US: (2, U32), CONNECT_US: (2, U32), HANDSHAKE_US: (2, U32), CERTIFICATE: (3, U48),
+    MEDIA_IN: (3, U32), MEDIA_OUT: (3, U32),
 }  # fmt: skip
+
+# Octet strings of a reading: key -> octets.
+_STRINGS = {PEER: 6, MAPPED: 6}
 
 
 def check_reading(reading: dict) -> None:
@@ -293,6 +326,8 @@ def check_reading(reading: dict) -> None:
             _array(value, n, READING_NAMES[key])
             for item in value:
                 _integer(item, 0, high, READING_NAMES[key])
+        elif key in _STRINGS:
+            _octets(value, _STRINGS[key], READING_NAMES[key])
         elif key == SAMPLES:
             _check_samples(value, reading)
         elif key == CODES:

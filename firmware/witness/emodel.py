@@ -25,7 +25,11 @@ CODECS = {
     codes.CODEC_G711: Codec(0, 43, 0),
     codes.CODEC_G711_PLC: Codec(0, 251, 3_750),
     codes.CODEC_G729A: Codec(11, 190, 5_000),
+    codes.CODEC_G723_1: Codec(15, 161, 7_500),
+    codes.CODEC_GSM_EFR: Codec(5, 100, 0),
+    codes.CODEC_AMR_12_2: Codec(5, 100, 5_000),
 }
+"""All narrowband codecs of G.113 Appendix I that have a Bpl; one without can't be rated once a packet is lost."""
 
 
 def delay_impairment_micro(delay_us: int) -> int:

@@ -13,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from machines import MACHINES, call
 
+from linewitness import emodel as calculator
+from linewitness_wire import codes
 from witness import emodel, quality
 
 VECTORS = Path(__file__).parents[1] / "vectors"
@@ -146,6 +148,27 @@ def test_call_quality_is_the_formula_of_what_was_measured(network_us, codec, bad
     cubic = 1 + 0.035 * rating + rating * (rating - 60) * (100 - rating) * 7e-6
     mos = 1.0 if rating <= 0 else max(1.0, cubic)
     assert got_mos / 1000 == pytest.approx(mos, abs=0.001)
+
+
+def test_every_narrowband_codec_with_a_loss_robustness_can_be_rated_and_as_the_calculator_does():
+    table = json.loads((VECTORS / "emodel" / "codecs_g113.json").read_text())["codecs"]
+    rated = {row["codec"]: row for row in table if row["Ie"] is not None and row["Bpl"] is not None}
+    assert set(rated) == set(codes.CODEC_NAMES)
+    assert set(emodel.CODECS) == set(range(len(codes.CODEC_NAMES)))
+    for number, name in enumerate(codes.CODEC_NAMES):
+        row = rated[name]
+        for bad, burst_r_milli, network_us in (
+            (0, 1000, 5_000),
+            (5, 1000, 40_000),
+            (13, 2600, 90_000),
+            (60, 4100, 300_000),
+        ):
+            _, mos_milli = emodel.call_quality(number, network_us, 60_000, 20_000, (bad, 250, burst_r_milli))
+            want = calculator.rate(
+                Ie=row["Ie"], Bpl=row["Bpl"], Ppl=bad / 2.5, BurstR=burst_r_milli / 1000,
+                Ta=network_us / 1000 + 80 + row["delay_ms"],
+            )  # fmt: skip
+            assert mos_milli / 1000 == pytest.approx(max(1.0, want.MOS), abs=0.002), name
 
 
 def slow_bursts(pattern: bytes, gmin: int) -> list[tuple[int, int]]:
