@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 from linewitness.errors import LinewitnessError, UsageProblem
-from simulations.branch import baselines, compare, faults, generate, measures, score, style, world
+from simulations.branch import baselines, blind, compare, faults, generate, measures, score, style, world
 
 STAND_IN = "baseline-b"
 
@@ -41,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--sites", type=int, default=200)
     made.add_argument("--days", type=int, default=14)
     made.add_argument("--step", type=int, default=60, help="seconds a round")
-    made.add_argument("--kinds", default="home", help="home, abroad, all or names with commas (see `kinds`)")
+    made.add_argument("--kinds", default="home", help="home, abroad, blind, all or names with commas (see `kinds`)")
     made.add_argument("--style", nargs="+", default=["home"], metavar=("NAME", "PARAMETER=VALUE"))
     made.add_argument("--csv", action="store_true", help="write .csv.gz instead of .npz")
     made.set_defaults(run=run_make)
@@ -72,10 +72,10 @@ def run_make(args: argparse.Namespace) -> None:
     except KeyError as error:
         raise UsageProblem(f"no kind of fault {error}", "--kinds", "one that `kinds` lists") from error
     try:
-        chosen = style.parse_style(args.style)
+        chosen = blind.draw_style(args.seed) if args.style == ["blind"] else style.parse_style(args.style)
     except (KeyError, ValueError) as error:
         raise UsageProblem(
-            f"no such style or parameter: {error}", "--style", "home or abroad, then NAME=VALUE"
+            f"no such style or parameter: {error}", "--style", "home, abroad or blind; after the first two NAME=VALUE"
         ) from error
     if min(args.sites, args.days, args.step) < 1 or 86400 % args.step:
         raise UsageProblem("sites and days from 1, a step that divides a day", "--sites, --days, --step", "--step 60")
@@ -116,7 +116,7 @@ def run_kinds(_: argparse.Namespace) -> None:
     """Print the table of faults."""
     for kind in faults.KINDS.values():
         low, high = kind.minutes
-        where = "abroad" if kind.abroad else "home"
+        where = next(name for name, kinds in faults.SETS.items() if kind in kinds)
         print(f"{kind.name:26} {kind.side:16} {kind.scope:12} {low:g}-{high:g} min  {where:7} {' '.join(kind.effects)}")
 
 

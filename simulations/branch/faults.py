@@ -1,64 +1,12 @@
-"""The kinds of fault, as a table: where each sits, what it changes and by how much, how long, how often.
+"""The kinds of fault of two sets, as tables in the terms of kind.py: HOME to tune on, ABROAD to try.
 
-A kind never names a reading. It changes the path's parts, and observe.py measures the parts as a witness would; so
-truth and readings can't disagree. An effect is `part.change=amount`, amount a number or a range `low~high` (one draw a
-fault, log-uniform when low > 0):
-
-    part    radio (the witness's radio and, where they have one, the phones'), witness_radio, phones_radio, lan, router,
-            line (access line to the first hop), isp (beyond it), udp (whatever handles UDP media on the way), dns (the
-            path to the public resolver), a1 a2 a3 x (paths to the anchors and to the reflector), and by scope:
-            far (what the scope's entity is at this site: the path to the provider's edge, over that transit, over that
-            peering ...), far_media (beyond it: the media servers only)
-    change  down, loss, loss_u, loss_d (shares of packets), delay, jitter (ms, added)
-    others  NAME=share of attempts that fail: icmp_gw icmp_h1 icmp_any icmp_anchor far_icmp gw_tcp tcp_any new_flows
-            dns_r dns_a far_tcp far_sip far_options far_register call_any carrier callee carrier_callee sip_any phones
-            snmp v6 far_v6; NAME=value: far_code pdns pdd (s) carrier_loss util_u util_d cpu wan witness_off
-            (1 power, 2 crash) clock_s unsynced dropped held reboot_router
-
-Scopes (who shares one occurrence): site, isp (one ISP in one region), isp_all, dns_isp, transit (one transit network in
-one region), peering (one ISP and one provider), edge (one edge of one provider), provider (all its edges), member (an
-edge, but the phones fail over), carrier (one carrier in one region), carrier_all, anchor, anchor_pair, reflector, all
-(every site), tenant (the customer's own rules), banned (a few sites of one edge).
-
-Sides are those of the world format. Shapes over time: flat, noisy, ramp (slow brown-out), bell (an evening),
-flap (on and off). looks_like names the sides that readings can't tell apart from the true one unless the site has the
-tie-breaker: snmp, testcall, pooled (another site on another ISP with the same provider), neighbour (another site of the
-same ISP and region), None (never).
+The third, BLIND, is in blind.py.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """One kind of fault. rate: occurrences in 200 sites x 14 days. minutes: log-uniform. reach: share of
-    the scope's sites that one occurrence touches. phones: False = they don't feel it."""
-
-    name: str
-    side: str
-    scope: str
-    minutes: tuple[float, float]
-    rate: float
-    effects: tuple[str, ...]
-    shape: str = "flat"
-    looks_like: tuple[str, ...] = ()
-    tie_breaker: str | None = None
-    tech: tuple[str, ...] = ()
-    needs: str = ""
-    reach: tuple[float, float] = (1.0, 1.0)
-    phones: bool = True
-    post: str = ""
-    abroad: bool = False
-
-
-def k(name: str, side: str, scope: str, low: float, high: float, rate: float, effects: str, **more: object) -> Kind:
-    """Return a Kind from one line of the table."""
-    return Kind(name, side, scope, (low, high), rate, tuple(effects.split()), **more)  # type: ignore[arg-type]
-
-
-POWER, LAN, ROUTER = "customer_power", "customer_lan", "customer_router"
+from simulations.branch.blind import BLIND
+from simulations.branch.kind import LAN, POWER, ROUTER, Kind, k
 
 # fmt: off
 HOME = (
@@ -167,79 +115,68 @@ HOME = (
 )
 
 ABROAD = (
-    k("poe_fault", POWER, "site", 10, 240, 20, "phones=1 witness_off=1", abroad=True),
-    k("roaming_storm", LAN, "site", 5, 60, 60, "radio.down=.3~.8", shape="flap", needs="radio", abroad=True),
-    k("duplex_mismatch", LAN, "site", 200, 2000, 6, "lan.loss=.02~.1 lan.jitter=2~12", abroad=True),
-    k("rogue_dhcp", LAN, "site", 10, 120, 15, "router.down=1 icmp_gw=1 gw_tcp=1 dns_r=1 snmp=1", abroad=True),
+    k("poe_fault", POWER, "site", 10, 240, 20, "phones=1 witness_off=1"),
+    k("roaming_storm", LAN, "site", 5, 60, 60, "radio.down=.3~.8", shape="flap", needs="radio"),
+    k("duplex_mismatch", LAN, "site", 200, 2000, 6, "lan.loss=.02~.1 lan.jitter=2~12"),
+    k("rogue_dhcp", LAN, "site", 10, 120, 15, "router.down=1 icmp_gw=1 gw_tcp=1 dns_r=1 snmp=1"),
     k("shaper_wrong", ROUTER, "site", 60, 800, 12,
-      "udp.loss=.03~.2 udp.jitter=5~30", shape="noisy", looks_like=("access",), tie_breaker="neighbour",
-      abroad=True),
+      "udp.loss=.03~.2 udp.jitter=5~30", shape="noisy", looks_like=("access",), tie_breaker="neighbour"),
     k("idle_flows_dropped", ROUTER, "site", 60, 800, 12,
-      "phones=.35~.8 call_any=.1~.5", looks_like=("provider",), abroad=True),
+      "phones=.35~.8 call_any=.1~.5", looks_like=("provider",)),
     k("rules_pushed_sip", ROUTER, "tenant", 10, 60, 1,
-      "far_sip=1 far_register=1", looks_like=("provider",), abroad=True, reach=(0.1, 0.5)),
-    k("tcp_only", ROUTER, "site", 10, 120, 10, "udp.down=1 dns_a=1 sip_any=1", looks_like=("access",), abroad=True),
-    k("line_flaps", "access", "site", 10, 150, 40, "line.down=1 wan=1", shape="flap", abroad=True),
-    k("line_asymmetric", "access", "site", 20, 300, 35, "line.loss_u=.03~.3", shape="noisy", abroad=True),
+      "far_sip=1 far_register=1", looks_like=("provider",), reach=(0.1, 0.5)),
+    k("tcp_only", ROUTER, "site", 10, 120, 10, "udp.down=1 dns_a=1 sip_any=1", looks_like=("access",)),
+    k("line_flaps", "access", "site", 10, 150, 40, "line.down=1 wan=1", shape="flap"),
+    k("line_asymmetric", "access", "site", 20, 300, 35, "line.loss_u=.03~.3", shape="noisy"),
     k("isp_filters_sip", "access", "isp", 30, 500, 3,
-      "sip_any=1", looks_like=("provider", "customer"), tie_breaker="pooled", abroad=True),
-    k("isp_polices_udp", "access", "isp", 30, 300, 5, "udp.loss=.03~.25", shape="noisy", abroad=True),
-    k("isp_partial", "access", "isp_all", 10, 120, 3, "isp.loss=.05~.5", shape="noisy", abroad=True),
-    k("isp_v6_broken", "access", "isp", 30, 600, 4, "v6=1", abroad=True),
-    k("transit_detour", "transit", "transit", 30, 400, 5, "far.delay=60~200 far.jitter=2~15", abroad=True),
-    k("transit_flaps", "transit", "transit", 8, 60, 5, "far.down=.5~1", shape="flap", abroad=True),
+      "sip_any=1", looks_like=("provider", "customer"), tie_breaker="pooled"),
+    k("isp_polices_udp", "access", "isp", 30, 300, 5, "udp.loss=.03~.25", shape="noisy"),
+    k("isp_partial", "access", "isp_all", 10, 120, 3, "isp.loss=.05~.5", shape="noisy"),
+    k("isp_v6_broken", "access", "isp", 30, 600, 4, "v6=1"),
+    k("transit_detour", "transit", "transit", 30, 400, 5, "far.delay=60~200 far.jitter=2~15"),
+    k("transit_flaps", "transit", "transit", 8, 60, 5, "far.down=.5~1", shape="flap"),
     k("peering_one_bad_link", "transit", "peering", 30, 300, 8,
-      "far.loss=.1~.5", looks_like=("provider",), tie_breaker="pooled", abroad=True),
+      "far.loss=.1~.5", looks_like=("provider",), tie_breaker="pooled"),
     k("peering_asymmetric", "transit", "peering", 20, 200, 6,
-      "far.loss_d=.04~.3", shape="noisy", looks_like=("provider",), tie_breaker="pooled", abroad=True),
+      "far.loss_d=.04~.3", shape="noisy", looks_like=("provider",), tie_breaker="pooled"),
     k("provider_flaps", "provider", "edge", 10, 90, 6,
-      "far.down=1", shape="flap", post="network", looks_like=("transit",), tie_breaker="pooled", abroad=True),
+      "far.down=1", shape="flap", post="network", looks_like=("transit",), tie_breaker="pooled"),
     k("provider_one_way_audio", "provider", "edge", 10, 200, 6,
-      "far_media.loss_d=.9~1", post="media", looks_like=("customer", "transit"), tie_breaker="pooled", abroad=True),
+      "far_media.loss_d=.9~1", post="media", looks_like=("customer", "transit"), tie_breaker="pooled"),
     k("provider_tls_expired", "provider", "provider", 20, 200, 2,
-      "far_sip=1 far_tcp=1 far_register=1", post="signalling", abroad=True, reach=(0.25, 0.8)),
+      "far_sip=1 far_tcp=1 far_register=1", post="signalling", reach=(0.25, 0.8)),
     k("provider_rejects_auth", "provider", "provider", 15, 200, 2,
-      "far_register=.5~1", post="signalling", looks_like=("carrier",), tie_breaker="testcall", abroad=True,
+      "far_register=.5~1", post="signalling", looks_like=("carrier",), tie_breaker="testcall",
       reach=(0.25, 0.8)),
     k("provider_slow_setup", "provider", "provider", 30, 300, 2,
-      "far_sip=.3~.8", shape="ramp", post="signalling", looks_like=("transit",), tie_breaker="pooled", abroad=True,
+      "far_sip=.3~.8", shape="ramp", post="signalling", looks_like=("transit",), tie_breaker="pooled",
       reach=(0.25, 0.8)),
-    k("provider_dns_gone", "provider", "provider", 10, 120, 2,
-      "pdns=0 phones=.35~.9", post="network", abroad=True, reach=(0.25, 0.8)),
-    k("provider_v6_broken", "provider", "provider", 30, 600, 2, "far_v6=1", phones=False, abroad=True),
-    k("provider_anti_flood", "none", "edge", 20, 300, 5, "far_options=.3~.9 far_icmp=.5~1 far_code=403", abroad=True),
+    k("provider_dns_gone", "provider", "customers", 10, 120, 2,
+      "pdns=0 phones=.35~.9", post="network", reach=(0.25, 0.8)),
+    k("provider_v6_broken", "provider", "provider", 30, 600, 2, "far_v6=1", phones=False),
+    k("provider_anti_flood", "none", "edge", 20, 300, 5, "far_options=.3~.9 far_icmp=.5~1 far_code=403"),
     k("provider_fakes_health", "provider", "edge", 15, 200, 4,
-      "far_register=.6~1 far_media.down=1", post="media", looks_like=("transit",), tie_breaker="pooled",
-      abroad=True),
+      "far_register=.6~1 far_media.down=1", post="media", looks_like=("transit",), tie_breaker="pooled"),
     k("carrier_flaps", "carrier", "carrier", 20, 200, 5,
-      "carrier=1", shape="flap", looks_like=("provider",), tie_breaker="testcall", post="pstn", abroad=True),
+      "carrier=1", shape="flap", looks_like=("provider",), tie_breaker="testcall", post="pstn"),
     k("carrier_cuts_numbers", "carrier", "carrier", 30, 400, 4,
-      "carrier=.35~.6", looks_like=("provider",), tie_breaker="testcall", abroad=True),
-    k("two_anchors_out", "none", "anchor_pair", 10, 200, 3, "far.down=1", abroad=True),
-    k("anchor_limits_icmp", "none", "anchor", 60, 900, 4, "icmp_anchor=.3~1", abroad=True),
+      "carrier=.35~.6", looks_like=("provider",), tie_breaker="testcall"),
+    k("two_anchors_out", "none", "anchor_pair", 10, 200, 3, "far.down=1"),
+    k("anchor_limits_icmp", "none", "anchor", 60, 900, 4, "icmp_anchor=.3~1"),
     k("witness_slow", "none", "site", 20, 400, 25,
-      "witness_radio.delay=30~200 witness_radio.jitter=20~90", shape="noisy", abroad=True),
-    k("witness_flash_full", "none", "site", 60, 600, 10, "dropped=1", shape="flap", abroad=True),
-    k("reflector_loss", "none", "reflector", 30, 300, 3, "far.loss=.05~.4", shape="noisy", abroad=True),
+      "witness_radio.delay=30~200 witness_radio.jitter=20~90", shape="noisy"),
+    k("witness_flash_full", "none", "site", 60, 600, 10, "dropped=1", shape="flap"),
+    k("reflector_loss", "none", "reflector", 30, 300, 3, "far.loss=.05~.4", shape="noisy"),
 )
 # fmt: on
 
-KINDS = {kind.name: kind for kind in HOME + ABROAD}
+KINDS = {kind.name: kind for kind in HOME + ABROAD + BLIND}
+SETS = {"home": HOME, "abroad": HOME + ABROAD, "blind": HOME + BLIND, "all": HOME + ABROAD + BLIND}
 
 
 def select(names: str) -> tuple[Kind, ...]:
-    """Return the kinds that `home`, `abroad` (home's and those never seen there), `all` or a list with commas names.
+    """Return the kinds that `home`, `abroad` or `blind` (home's and others), `all` or a list with commas names.
 
     KeyError names one that doesn't exist.
     """
-    if names == "home":
-        return HOME
-    if names in ("abroad", "all"):
-        return HOME + ABROAD
-    return tuple(KINDS[name] for name in names.split(","))
-
-
-def amount_range(text: str) -> tuple[float, float]:
-    """Return (low, high) of `1`, `.02~.3` or `80~400`; a single number is both."""
-    low, tilde, high = text.partition("~")
-    return float(low), float(high if tilde else low)
+    return SETS[names] if names in SETS else tuple(KINDS[name] for name in names.split(","))

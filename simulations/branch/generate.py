@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from simulations.branch import world
-from simulations.branch.faults import Kind
+from simulations.branch.kind import Kind
 from simulations.branch.observe import Observer
 from simulations.branch.schedule import Occurrence, draw_occurrences
 from simulations.branch.state import State, apply

@@ -18,6 +18,7 @@ from simulations.branch.style import Style
 from simulations.branch.topology import Site
 from simulations.branch.world import COLUMN, FIELDS, Readings
 
+WITNESS = ("witness_radio", "witness_ip")  # what lies before the LAN; the phones have no part in it
 ECHOES, CONNECTS, QUERIES, OPTIONS, MEDIA, STREAM = 12, 2, 2, 6, 500, 250
 CALL_EVERY_S = 600
 BOOT_COUNT, UPTIME_S, ROUTER_UPTIME_S, FIRST_UPTIME_S = 100, 500_000, 2_400_000, 20
@@ -81,6 +82,8 @@ class Observer:
         jitter = self.lognormal(median * quality, sigma) * load
         bursts = self.rng.random(self.count) < LINE_BURSTS[self.site.tech] * self.style.bursts * quality * load
         lossy = self.lognormal(loss * quality, 0.5) * load + bursts * self.rng.uniform(0.015, 0.09, self.count)
+        held_back = (self.rng.random(self.count) < self.style.spikes) * self.rng.uniform(40, 300, self.count)
+        jitter = jitter + 0.3 * held_back
         return {"delay": self.rng.uniform(low, high) + 0.3 * jitter, "jitter": jitter, "loss": lossy}
 
     def survival(self, *parts: str, direction: str) -> Column:
@@ -88,18 +91,18 @@ class Observer:
         healthy = 1 - self.local["loss"]
         if "line" in parts:
             healthy = healthy * (1 - self.line["loss"])
-        return healthy * product(self.state, ("witness_radio", "lan", *parts), f".{direction}")
+        return healthy * product(self.state, (*WITNESS, "lan", *parts), f".{direction}")
 
     def both(self, *parts: str) -> Column:
         return self.survival(*parts, direction="u") * self.survival(*parts, direction="d")
 
     def delay(self, *parts: str) -> Column:
         total = self.local["delay"] + (self.line["delay"] if "line" in parts else 0.0)
-        return total + sum(self.state.added(f"{part}.delay") for part in ("witness_radio", "lan", *parts))
+        return total + sum(self.state.added(f"{part}.delay") for part in (*WITNESS, "lan", *parts))
 
     def jitter(self, *parts: str) -> Column:
         total = np.square(RADIO_JITTER_IN_STREAMS * self.local["jitter"]) + np.square(self.line["jitter"])
-        total = total + sum(np.square(self.state.added(f"{part}.jitter")) for part in ("witness_radio", "lan", *parts))
+        total = total + sum(np.square(self.state.added(f"{part}.jitter")) for part in (*WITNESS, "lan", *parts))
         return np.asarray((1.0 + np.sqrt(total)) * np.exp(self.rng.normal(0, 0.09, self.count)))
 
     def share(self, tries: int, chance: Column) -> Column:
@@ -127,7 +130,7 @@ class Observer:
     def gateway(self) -> None:
         state, both = self.state, self.both()
         limited = 1 - 0.18 * self.site.router_limits_icmp * self.rng.uniform(0.7, 1.3, self.count)
-        answered = self.share(ECHOES, both * limited * state.ok("icmp_gw") * state.ok("icmp_any"))
+        answered = self.share(ECHOES, both * limited * state.ok("icmp_gw") * (not self.site.silent_gateway))
         self.put("gw_loss", 1 - answered)
         self.put("gw_rtt", self.seen(answered, self.delay()))
         jitter = np.hypot(
@@ -135,6 +138,8 @@ class Observer:
         )
         self.put("gw_jit", self.seen(answered, jitter))
         self.put("gw_tcp", self.share(CONNECTS, (1 - (1 - both) * 0.7) * state.ok("gw_tcp")))
+        if not self.site.gateway_tcp:
+            self.put("gw_tcp", np.nan)
 
     def names(self) -> None:
         state, near, far = self.state, self.both(), self.both(*CHAIN[1:4])
@@ -192,10 +197,9 @@ class Observer:
             self.put(f"{target}_rtt", self.seen(answered, self.noisy(self.rtt(target, 5, 22))))
             self.put(f"{target}_tcp", self.connects(both))
         v6 = self.share(CONNECTS, self.both("router", "line", "isp", "a1") * state.ok("v6"))
-        self.put("v6_a", v6)
-        self.put(
-            "v6_p", self.share(CONNECTS, self.both("router", "line", "isp", "p") * state.ok("v6") * state.ok("v6_p"))
-        )
+        v6_p = self.share(CONNECTS, self.both("router", "line", "isp", "p") * state.ok("v6") * state.ok("v6_p"))
+        self.put("v6_a", v6 if self.site.v6 else np.nan)
+        self.put("v6_p", v6_p if self.site.v6 else np.nan)
 
     def rtt(self, target: str, low: float, high: float) -> Column:
         return self.delay("router", "line", "isp", target) + self.rng.uniform(low, high)
@@ -211,14 +215,14 @@ class Observer:
         answered = self.share(ECHOES, both * state.ok("icmp_p") * state.ok("icmp_any") * (not self.site.silent_edge))
         self.put("p_loss", 1 - answered)
         self.put("p_rtt", self.seen(answered, self.noisy(rtt, 0.3)))
-        self.put("p_tcp", self.connects(both, state.ok("tcp_p")))
+        self.put("p_tcp", self.connects(both, state.ok("tcp_p")) if self.site.edge_tcp else np.nan)
         sip = self.options("p", both)
         self.put("p_sip", sip)
         refused = state.value("code_p")
         self.put("p_code", np.where(sip > 0.5, 200.0, np.where(np.isnan(refused), 0.0, refused)))
         self.put("p_sip_ms", self.seen(sip, self.noisy(rtt + 3, 4.0)))
         self.media("m", MEDIA, (*way, "udp", "media_p"), rtt, one_loss=False)
-        for name in ("e2", "q"):
+        for name in ("e2", "q") if self.site.second_leg else ("e2",):
             both = self.both("router", "line", "isp", name)
             rtt = self.rtt(name, 10, 48)
             self.put(f"{name}_sip", self.options(name, both))
@@ -253,7 +257,11 @@ class Observer:
             self.put(f"{name}_mos", np.where(heard, mos(lost, rtt, jitter), 1.0))
 
     def controls(self) -> None:
-        self.media("x", STREAM, ("router", "line", "isp", "x", "udp"), self.rtt("x", 8, 26), one_loss=False)
+        if self.site.second_leg:
+            asked = np.arange(self.count) % self.style.second_every == 0
+            self.out[~asked, COLUMN["q_sip"] : COLUMN["q_mos"] + 1] = np.nan
+        if self.site.reflector:
+            self.media("x", STREAM, ("router", "line", "isp", "x", "udp"), self.rtt("x", 8, 26), one_loss=False)
 
     def calls(self) -> None:
         """Put a test call inside the provider's network and one over its carrier, every ten minutes."""
@@ -284,7 +292,7 @@ class Observer:
         radio = product(state, ("witness_radio", "lan"), ".u")
         link = (product(state, ("witness_radio",), ".u") > 0.45).astype(float)
         self.put("link", link)
-        self.put("ip_ok", link)
+        self.put("ip_ok", link * (product(state, ("witness_ip",), ".u") > 0.45))
         if self.site.wifi_witness:
             level = rng.uniform(-60, -47) - 25 * np.clip(1 - radio, 0, 0.5) * rng.random(self.count)
             self.put("rssi", np.round(np.where(link > 0, rng.normal(level, 3.0), np.nan)))

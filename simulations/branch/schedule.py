@@ -6,12 +6,20 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from simulations.branch.faults import Kind, amount_range
+from simulations.branch.kind import Kind, amount_range
 from simulations.branch.style import Style
 from simulations.branch.topology import ANCHORS, Site
 
 STANDARD_SITE_DAYS = 200 * 14
 STANDARD_DAYS = 14
+# Scopes around the controls: how many anchors, and the reflector.
+AROUND: dict[str, tuple[int, tuple[str, ...]]] = {
+    "anchor": (1, ()), "anchor_pair": (2, ()), "anchors": (3, ()), "reflector": (0, ("x",)),
+    "anchor_reflector": (1, ("x",)),
+}  # fmt: skip
+LOCAL_HOURS = {"evening": (17.5, 20.5), "night": (0.5, 4.5), "office": (8.5, 15.5)}
+# Seconds bad and well of what comes and goes: (low, high) of each.
+ON_AND_OFF = {"flap": ((40, 200), (30, 150)), "dips": ((15, 75), (60, 420))}
 # Severities scaled by the style; a share that means "all of them fail" stays what it is.
 SOFT = ("loss", "loss_u", "loss_d", "delay", "jitter")
 
@@ -38,18 +46,21 @@ def draw_occurrences(
     found: list[Occurrence] = []
     span_s = days * 86400
     for kind in kinds:
+        often = style.rate * float(np.exp(rng.normal(0, style.rate_spread)))
         whole = len(sites) * days / STANDARD_SITE_DAYS if kind.scope == "site" else days / STANDARD_DAYS
-        for _ in range(rng.poisson(kind.rate * style.rate * whole)):
+        for _ in range(rng.poisson(kind.rate * often * whole)):
             hits, entity = place(rng, style, kind, sites)
-            hits = reached(rng, kind, hits)
+            hits = reached(
+                rng, kind, {site.id: hits[site.id] for site in sites if site.id in hits and suits(kind, site)}
+            )
             if not hits:
                 continue
             low, high = kind.minutes
             length_s = min(np.exp(rng.uniform(np.log(low), np.log(high))) * 60 * style.length, span_s / 3)
             length_s = max(length_s, 60.0)
             start = t0 + rng.uniform(0, span_s - length_s)
-            if kind.shape == "bell":
-                start = evening(rng, start, t0, span_s - length_s, sites, hits)
+            if kind.when or kind.shape == "bell":
+                start = at_local_hour(rng, kind.when or "evening", start, t0, span_s - length_s, sites, hits)
             below = [o for o in found if not hits.keys().isdisjoint(o.hits)]
             if below and rng.random() < style.overlap:
                 under = below[rng.integers(len(below))]
@@ -59,7 +70,7 @@ def draw_occurrences(
             found.append(
                 Occurrence(
                     f"f{len(found):05d}", kind, start, end, hits, amounts, entity,
-                    flaps(rng, start, end) if kind.shape == "flap" else ((start, end),), int(rng.integers(2**32)),
+                    pieces(rng, kind.shape, start, end), int(rng.integers(2**32)),
                 )
             )  # fmt: skip
     return found
@@ -78,11 +89,14 @@ def place(
         return {s.id: ("p", "e2", "q") for s in sites}, {}
     if scope in ("isp", "dns_isp"):
         return {s.id: () for s in sites if (s.isp, s.region) == (chosen.isp, chosen.region)}, {"isp": chosen.isp}
+    if scope == "region":
+        return {s.id: () for s in sites if s.region == chosen.region}, {}
     if scope == "isp_all":
         return {s.id: () for s in sites if s.isp == chosen.isp}, {"isp": chosen.isp}
-    if scope in ("anchor", "anchor_pair", "reflector"):
-        picked = tuple(rng.choice(ANCHORS[:3], 2 if scope == "anchor_pair" else 1, replace=False))
-        return {s.id: ("x",) if scope == "reflector" else tuple(map(str, picked)) for s in sites}, {}
+    if scope in AROUND:
+        anchors, reflector = AROUND[scope]
+        picked = tuple(map(str, rng.choice(ANCHORS[:3], anchors, replace=False)))
+        return {s.id: picked + reflector for s in sites}, {}
     if scope == "carrier":
         there = [s for s in sites if (s.carrier, s.region) == (chosen.carrier, chosen.region)]
         return {s.id: () for s in there}, {"carrier": chosen.carrier}
@@ -100,11 +114,22 @@ def place(
         same = [s for s in sites if (s.provider, s.edge) == (chosen.provider, chosen.edge)]
         count = min(len(same), int(rng.integers(1, 4)))
         return {same[i].id: ("p", "e2") for i in rng.choice(len(same), count, replace=False)}, edge
+    if scope == "customers":
+        return {s.id: ("p", "e2") for s in sites if s.provider == chosen.provider}, edge
+    return edges(style, scope, chosen, sites), edge
+
+
+def edges(style: Style, scope: str, chosen: Site, sites: list[Site]) -> dict[str, tuple[str, ...]]:
+    """Return which targets of each site are the edges of the chosen site's provider that the scope means."""
+    numbers = range(style.edges) if scope in ("provider", "isp_provider") else (chosen.edge,)
     roles = {}
     for s in sites:
-        edges = range(style.edges) if scope == "provider" else (chosen.edge,)
-        roles[s.id] = tuple(role for number in edges for role in s.roles(chosen.provider, number))
-    return {site: targets for site, targets in roles.items() if targets}, edge
+        if scope == "edge_region" and s.region != chosen.region:
+            continue
+        if scope in ("isp_edge", "isp_provider") and s.isp != chosen.isp:
+            continue
+        roles[s.id] = tuple(role for number in numbers for role in s.roles(chosen.provider, number))
+    return {site: targets for site, targets in roles.items() if targets}
 
 
 def reached(rng: np.random.Generator, kind: Kind, hits: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
@@ -151,28 +176,32 @@ def draw_amount(rng: np.random.Generator, style: Style, effect: str) -> float:
     return amount * style.severity if soft else amount
 
 
-def flaps(rng: np.random.Generator, start: float, end: float) -> tuple[tuple[float, float], ...]:
-    """Return the bad pieces [start, end) of a fault that comes and goes; the first starts and the last ends with it."""
-    pieces, now = [], start
+def pieces(rng: np.random.Generator, shape: str, start: float, end: float) -> tuple[tuple[float, float], ...]:
+    """Return the bad pieces [start, end) of a fault; of one that comes and goes the first starts and the last ends with
+    it."""
+    if shape not in ON_AND_OFF:
+        return ((start, end),)
+    bad, well = ON_AND_OFF[shape]
+    found, now = [], start
     while now < end:
-        bad = rng.uniform(40, 200)
-        stop = min(end, now + bad)
-        pieces.append((now, stop))
-        now = stop + rng.uniform(30, 150)
-    if pieces[-1][1] < end:
-        pieces.append((max(pieces[-1][1], end - 60), end))
-    return tuple(pieces)
+        stop = min(end, now + rng.uniform(*bad))
+        found.append((now, stop))
+        now = stop + rng.uniform(*well)
+    if found[-1][1] < end:
+        found.append((max(found[-1][1], end - 60), end))
+    return tuple(found)
 
 
-def evening(
+def at_local_hour(
     rng: np.random.Generator,
+    hours: str,
     start: float,
     t0: float,
     last_s: float,
     sites: list[Site],
     hits: dict[str, tuple[str, ...]],
 ) -> float:
-    """Return a start that puts the fault into the local evening (18 to 21 h) of its first site, on the same day."""
+    """Return a start within those local hours of the fault's first site, on the same day."""
     zone = next(s.tz_min for s in sites if s.id in hits)
     midnight = (start + zone * 60) // 86400 * 86400 - zone * 60
-    return float(np.clip(midnight + rng.uniform(17.5, 20.5) * 3600, t0, t0 + last_s))
+    return float(np.clip(midnight + rng.uniform(*LOCAL_HOURS[hours]) * 3600, t0, t0 + last_s))

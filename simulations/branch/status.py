@@ -25,6 +25,10 @@ def draw_posts(
             posts.append(incident(rng, style, occurrence))
         elif occurrence.kind.post and "carrier" in occurrence.entity and rng.random() < style.posts / 2:
             posts.append(incident(rng, style, occurrence) | {"provider": int(rng.integers(style.providers))})
+        elif occurrence.kind.side in ("access", "transit") and rng.random() < style.posts_for_others * noticed(
+            occurrence
+        ):
+            posts.append(for_others(rng, style, occurrence))
     for provider in range(style.providers):
         for _ in range(rng.poisson(style.invented_posts * days / 30)):
             start = t0 + rng.uniform(0, days * 86400 - 3600)
@@ -64,6 +68,18 @@ def maintenance(rng: np.random.Generator, occurrence: Occurrence) -> Line:
     line["started_at"] = round(occurrence.start - rng.uniform(0, 600), 1)
     line["resolved_at"] = round(occurrence.end + rng.uniform(0, 1200), 1)
     return line
+
+
+def noticed(occurrence: Occurrence) -> bool:
+    """Return whether enough customers complain to their phone provider."""
+    return len(occurrence.hits) > 2
+
+
+def for_others(rng: np.random.Generator, style: Style, occurrence: Occurrence) -> Line:
+    """Return a provider's post about what its customers complained of, though it was an ISP's or transit's fault."""
+    line = incident(rng, style, occurrence)
+    line |= {"provider": int(rng.integers(style.providers)), "component": str(rng.choice(COMPONENTS))}
+    return line | {"_lie": "not_theirs"}
 
 
 def incident(rng: np.random.Generator, style: Style, occurrence: Occurrence) -> Line:

@@ -42,16 +42,27 @@ class Site:
     silent_hop1: bool
     silent_edge: bool
     path: dict[str, Via]
+    told_witness: bool = True
+    reflector: bool = True
+    second_leg: bool = True
+    gateway_tcp: bool = True
+    edge_tcp: bool = True
+    v6: bool = True
+    silent_gateway: bool = False
 
     def told(self) -> dict[str, Any]:
         """Return the site's line of sites.json."""
         return {
             "id": self.id, "isp": self.isp, "region": self.region, "tech": self.tech, "provider": self.provider,
             "edge": self.edge, "second": self.second, "carrier": self.carrier,
-            "probe_link": "wifi" if self.wifi_witness else "eth", "snmp": self.snmp, "tz": self.tz_min,
+            "probe_link": self.witness_link if self.told_witness else None, "snmp": self.snmp, "tz": self.tz_min,
             "testcall": self.testcall, "phones_link": self.phones_link if self.told_phones else None,
             "path": dict(self.path) if self.traced else None,
         }  # fmt: skip
+
+    @property
+    def witness_link(self) -> str:
+        return "wifi" if self.wifi_witness else "eth"
 
     @property
     def phones_link(self) -> str:
@@ -79,9 +90,10 @@ def make_sites(rng: np.random.Generator, style: Style, count: int) -> list[Site]
             peers = rng.random() < style.peered
             ways[isp, network] = "peer" if peers else int(rng.integers(style.transits))
     silent = {p: bool(rng.random() < style.silent_edge) for p in range(style.providers)}
+    edge_tcp = {p: bool(rng.random() < style.provider_tcp) for p in range(style.providers)}
     carrier = {p: int(rng.integers(style.carriers)) for p in range(style.providers)}
-    isp_share = rng.dirichlet(np.full(style.isps, 4.0))
-    provider_share = rng.dirichlet(np.full(style.providers, 6.0))
+    isp_share = rng.dirichlet(np.full(style.isps, style.isp_evenness))
+    provider_share = rng.dirichlet(np.full(style.providers, style.provider_evenness))
     techs = ("lte", "fibre", "cable", "dsl")
     tech_share = np.array([style.tech_lte, style.tech_fibre, style.tech_cable, 0.0])
     tech_share[3] = 1.0 - tech_share.sum()
@@ -93,7 +105,7 @@ def make_sites(rng: np.random.Generator, style: Style, count: int) -> list[Site]
         edge = int(rng.random() < 0.4)
         path = {anchor: ways[isp, anchor] for anchor in ANCHORS}
         path |= {"p": ways[isp, (provider, edge)], "e2": ways[isp, (provider, 1 - edge)], "q": ways[isp, (second, 0)]}
-        odds = rng.random(8)
+        odds = rng.random(14)
         sites.append(
             Site(
                 f"s{number:03d}", isp, int(rng.integers(style.regions)), str(rng.choice(techs, p=tech_share)),
@@ -103,6 +115,10 @@ def make_sites(rng: np.random.Generator, style: Style, count: int) -> list[Site]
                 testcall=bool(odds[4] < style.testcalls), traced=bool(odds[5] < style.traces),
                 tz_min=int(rng.choice(ZONES_MIN)), router_limits_icmp=bool(odds[6] < style.router_limits_icmp),
                 silent_hop1=bool(odds[7] < style.silent_hop1), silent_edge=silent[provider], path=path,
+                told_witness=bool(odds[8] < style.told_witness), reflector=bool(odds[9] < style.reflectors),
+                second_leg=bool(odds[10] < style.second_legs), gateway_tcp=bool(odds[11] < style.gateway_tcp),
+                edge_tcp=edge_tcp[provider], v6=bool(odds[12] < style.v6),
+                silent_gateway=bool(odds[13] < style.silent_gateway),
             )
         )  # fmt: skip
     return sites

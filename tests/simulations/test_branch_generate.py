@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from simulations.branch import world
-from simulations.branch.faults import ABROAD, HOME, KINDS, Kind, amount_range
+from simulations.branch.blind import BLIND, draw_style
+from simulations.branch.faults import ABROAD, HOME, KINDS
 from simulations.branch.generate import Recipe, make, site_readings, site_truth
+from simulations.branch.kind import Kind, amount_range
 from simulations.branch.schedule import Occurrence
 from simulations.branch.style import STYLES, Style, parse_style
 from simulations.branch.topology import ANCHORS, Site
@@ -37,8 +40,12 @@ def far_targets(kind: Kind) -> tuple[str, ...]:
     by_scope = {
         "transit": ("a1", "a2", "a3", "x", "e2"), "anchor": ("a1",), "anchor_pair": ("a1", "a2"), "reflector": ("x",),
         "provider": ("p", "e2"), "banned": ("p", "e2"), "tenant": ("p", "e2", "q"), "all": ("p", "e2", "q"),
+        "anchors": ("a1", "a2", "a3"), "anchor_reflector": ("a1", "x"), "customers": ("p", "e2"),
+        "isp_provider": ("p", "e2"),
     }  # fmt: skip
-    return by_scope.get(kind.scope, ("p",) if kind.scope in ("edge", "member", "peering") else ())
+    return by_scope.get(
+        kind.scope, ("p",) if kind.scope in ("edge", "edge_region", "isp_edge", "member", "peering") else ()
+    )
 
 
 def one_fault(name: str, site: Site, share: float = 0.7) -> tuple[world.Readings, world.Line]:
@@ -85,8 +92,22 @@ def test_a_world_reads_back_with_its_sites_and_every_truth_line_inside_it(tmp_pa
 def test_there_are_forty_kinds_at_home_and_others_that_home_never_has() -> None:
     assert len({kind.name for kind in HOME}) == len(HOME) >= 40
     assert len(ABROAD) >= 20
-    assert not {kind.name for kind in HOME} & {kind.name for kind in ABROAD}
-    assert all(not kind.abroad for kind in HOME)
+    assert len(BLIND) >= 40
+    assert len({kind.name for kind in HOME + ABROAD + BLIND}) == len(HOME + ABROAD + BLIND)
+
+
+def test_each_blind_world_has_a_style_of_its_own_and_reads_back(tmp_path: Path) -> None:
+    styles = [draw_style(seed) for seed in range(8)]
+    assert len({style.noise for style in styles}) == len(styles)
+    assert draw_style(3) == styles[3]
+    bare = replace(styles[3], reflectors=0.0, second_legs=0.0, second_every=2, told_witness=0.0)
+    make(Recipe(3, 12, 2, 120, HOME + BLIND, bare), tmp_path)
+    opened = world.open_world(tmp_path)
+    for site, rows in opened.each():
+        assert site["probe_link"] is None
+        assert np.isnan(rows[:, COLUMN["x_loss_u"]]).all()
+        assert np.isnan(rows[:, COLUMN["q_sip"]]).all()
+        assert not np.isnan(rows[:, COLUMN["p_sip"]]).all()
 
 
 def test_a_dead_edge_kills_the_provider_columns_and_no_others() -> None:
