@@ -93,3 +93,24 @@ def hold(sent, received, estimate):
     from witness.probes.stamp_packet import Reflected, hold_us
 
     return hold_us(Reflected(0, 0, sent, received, estimate, 0, 0))
+
+
+def described(text, piece, address, port):
+    """Give a device description to its reader in pieces; return the services found."""
+    from witness.probes.igd_message import Description
+
+    description = Description(address, port)
+    for at in range(0, len(text), piece):
+        description.take(text[at : at + piece])
+    return description.services
+
+
+def account(modulus, words):
+    """Note a router's words [at_us, uptime_s, status, octets in, octets out, errors]; return the reading by names."""
+    from linewitness_wire import record
+    from witness.probes.wan import Account, Word
+
+    a = Account()
+    for word in words:
+        a.note(Word(*word), modulus)
+    return {record.READING_NAMES[key]: value for key, value in a.take().items()}
