@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from linewitness.errors import CannotDo, Incomplete, Refused, UsageProblem, cannot_access
 from linewitness.model import Settlement
-from linewitness.outages.archive import read_posts
+from linewitness.outages import history
+from linewitness.outages.archive import read_posts, snapshots
 from linewitness.settle.contract import Contract, load
 from linewitness.settle.engine import settle
 from linewitness.settle.pool import SiteInfo
@@ -51,8 +52,10 @@ def settle_fleet(
                 raise CannotDo(f"batches of a site without a file: '{site}'", str(fleet.root / "sites"), "site add")
             stored = ledger.batches(site, from_us=period[0] - MARGIN_US, to_us=period[1] + MARGIN_US)
             records.append(read_site(site, read_batches(stored), plans, *period))
-        snapshots = read_posts(ledger)
-    settlement = settle(records, known, snapshots, contracts, period, claim_unconfirmed=claim_unconfirmed)
+        archived = snapshots(ledger)
+        posts = read_posts(ledger, archived)
+    settlement = settle(records, known, posts, contracts, period, claim_unconfirmed=claim_unconfirmed)
+    settlement = replace(settlement, findings=(*settlement.findings, *history.findings(archived)))
     return only(settlement, set(sites)) if sites else settlement
 
 

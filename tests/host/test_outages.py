@@ -15,15 +15,17 @@ from branch_story import SECOND, T0
 from click.testing import CliRunner
 
 from linewitness import cli
-from linewitness.errors import Refused
+from linewitness.errors import CannotDo, Refused
 from linewitness.fleet import Fleet
 from linewitness.founding import found_fleet
 from linewitness.model import Bounds, OutagePost, Segment, Side, Verdict
-from linewitness.outages.archive import read_posts
+from linewitness.outages import fetch, history
+from linewitness.outages.archive import add_snapshot, read_posts, snapshots
 from linewitness.outages.statuspage import parse
 from linewitness.settle.calendar import iso
 from linewitness.settle.posts import findings, newest
 
+VECTORS = Path(__file__).parent.parent / "vectors" / "outages"
 SITE = """name = "leeds"
 isp = "isp-one"
 provider = "acme"
@@ -161,20 +163,32 @@ class Page(BaseHTTPRequestHandler):
     octets = page(incident())
     asked: list[tuple[str, str | None, str | None]]
     status = 200
+    retry_after: str | None = None
+    robots: bytes | None = None
+    path_there = "/api/v2/incidents.json"
+    tagged = True
 
     def do_GET(self) -> None:
         type(self).asked.append((self.path, self.headers["If-None-Match"], self.headers["User-Agent"]))
         tag = f'W/"{hash(self.octets)}"'
-        if self.status != 200:
-            self.send_error(self.status)
-        elif not self.path.endswith("/incidents.json"):
+        if self.path == "/robots.txt" and self.robots is not None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(self.robots)
+        elif self.status != 200:
+            self.send_response(self.status)
+            if self.retry_after is not None:
+                self.send_header("Retry-After", self.retry_after)
+            self.end_headers()
+        elif self.path != self.path_there:
             self.send_error(404)
         elif self.headers["If-None-Match"] == tag:
             self.send_response(304)
             self.end_headers()
         else:
             self.send_response(200)
-            self.send_header("ETag", tag)
+            if self.tagged:
+                self.send_header("ETag", tag)
             self.end_headers()
             self.wfile.write(self.octets)
 
@@ -194,6 +208,13 @@ def served() -> Iterator[tuple[type[Page], str]]:
     thread.join()
 
 
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page may be asked as often as the test likes."""
+    monkeypatch.setattr(fetch, "MIN_INTERVAL_S", 0)
+
+
+@pytest.mark.usefixtures("hurried")
 def test_sync_archives_what_came_and_asks_conditionally(fleet: Fleet, served: tuple[type[Page], str]) -> None:
     handler, url = served
     assert run(fleet, "sync", url, "--provider", "acme").exit_code == 0
@@ -228,6 +249,111 @@ def test_an_unreachable_page_is_one_line(fleet: Fleet) -> None:
     result = run(fleet, "sync", "http://127.0.0.1:9", "--provider", "acme")
     assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
     assert run(fleet, "sync", "ftp://127.0.0.1", "--provider", "acme").exit_code == 2
+
+
+def asked_for(handler: type[Page]) -> list[str]:
+    return [path for path, _, _ in handler.asked]
+
+
+def test_a_page_is_asked_at_most_once_a_minute(fleet: Fleet, served: tuple[type[Page], str]) -> None:
+    handler, url = served
+    assert run(fleet, "sync", url, "--provider", "acme").exit_code == 0
+    count = len(handler.asked)
+    again = run(fleet, "sync", url, "--provider", "acme")
+    assert (again.exit_code, "asked less than 60 s ago" in again.stdout, len(handler.asked)) == (0, True, count)
+
+
+@pytest.mark.usefixtures("hurried")
+def test_a_page_without_validators_is_not_archived_twice(fleet: Fleet, served: tuple[type[Page], str]) -> None:
+    handler, url = served
+    handler.tagged = False
+    for _ in range(3):
+        assert run(fleet, "sync", f"{url}/api/v2/incidents.json", "--provider", "acme").exit_code == 0
+    with fleet.ledger() as ledger:
+        assert len(list(ledger.items("snapshot"))) == 1
+
+
+@pytest.mark.usefixtures("hurried")
+def test_a_failing_page_is_left_alone_for_longer_and_longer(fleet: Fleet, served: tuple[type[Page], str]) -> None:
+    handler, url = served
+    clock = [1_000_000.0]
+    fetcher = fetch.Fetcher(fleet.root / "memory.json", "it@acme.example", lambda: clock[0])
+    list(fetcher.page(url))
+    handler.status = 503
+    pauses = []
+    for _ in range(9):
+        with pytest.raises(CannotDo, match="answered 503"):
+            list(fetcher.page(url))
+        before = len(handler.asked)
+        with pytest.raises(CannotDo, match="not asked again before"):
+            list(fetcher.page(url))
+        assert len(handler.asked) == before
+        (host,) = fetcher.hosts.values()
+        pauses.append(host["not_before"] - clock[0])
+        clock[0] = host["not_before"]
+    assert pauses == [60, 120, 240, 480, 960, 1920, 3600, 3600, 3600]
+    fetcher.remember()
+    handler.status = 200
+    later = fetch.Fetcher(fleet.root / "memory.json", "it@acme.example", lambda: clock[0])
+    assert [f.octets for f in later.page(url)] == [Page.octets, None]
+    assert all("not_before" not in host for host in later.hosts.values())
+
+
+def test_retry_after_is_obeyed(fleet: Fleet, served: tuple[type[Page], str]) -> None:
+    handler, url = served
+    handler.status, handler.retry_after = 429, "900"
+    fetcher = fetch.Fetcher(fleet.root / "memory.json", "", lambda: 5_000.0)
+    with pytest.raises(CannotDo, match="answered 429"):
+        list(fetcher.page(url))
+    assert [host["not_before"] for host in fetcher.hosts.values()] == [5_900]
+    handler.retry_after = "Thu, 01 Jan 1970 02:00:00 GMT"
+    fetcher = fetch.Fetcher(fleet.root / "memory.json", "", lambda: 5_000.0)
+    with pytest.raises(CannotDo, match="answered 429"):
+        list(fetcher.page(url))
+    assert [host["not_before"] for host in fetcher.hosts.values()] == [7_200]
+
+
+def test_robots_txt_is_obeyed_and_read_once_a_day(fleet: Fleet, served: tuple[type[Page], str]) -> None:
+    handler, url = served
+    handler.robots = b"User-agent: *\nDisallow: /api/\n"
+    for _ in range(2):
+        refused = run(fleet, "sync", url, "--provider", "acme")
+        assert (refused.exit_code, "its robots.txt asks programs to stay away" in refused.stderr) == (1, True)
+    assert asked_for(handler) == ["/robots.txt"]
+    handler.robots = b"User-agent: linewitness\nAllow: /api/\n\nUser-agent: *\nDisallow: /\n"
+    (fleet.root / "outages-sync.json").unlink()
+    assert run(fleet, "sync", url, "--provider", "acme").exit_code == 0
+
+
+@pytest.mark.usefixtures("hurried")
+def test_what_can_not_be_read_is_archived_all_the_same(fleet: Fleet, served: tuple[type[Page], str]) -> None:
+    handler, url = served
+    handler.octets = b'{"incidents": ['
+    result = run(fleet, "sync", url, "--provider", "acme")
+    assert (result.exit_code, result.stderr.count("\n")) == (3, 1)
+    assert "kept in the archive as it came" in result.stderr
+    with fleet.ledger() as ledger:
+        assert [item.content for item in ledger.items("snapshot")] == [handler.octets]
+        assert read_posts(ledger) == []
+    found = run(fleet, "findings")
+    assert "post_unreadable: acme:" in found.stdout
+    handler.octets = page(incident())
+    assert run(fleet, "sync", url, "--provider", "acme").exit_code == 0
+    with fleet.ledger() as ledger:
+        assert len(read_posts(ledger)) == 1
+
+
+def test_a_feed_is_fetched_by_its_address_or_format(fleet: Fleet, served: tuple[type[Page], str]) -> None:
+    handler, url = served
+    handler.octets = (VECTORS / "history.atom").read_bytes()
+    handler.path_there = "/history.atom"
+    assert run(fleet, "sync", url, "--provider", "acme", "--format", "atom").exit_code == 0
+    assert asked_for(handler)[-1] == "/history.atom"
+    (fleet.root / "outages-sync.json").unlink()
+    assert run(fleet, "sync", f"{url}/history.atom", "--provider", "acme").exit_code == 0
+    listed = json.loads(run(fleet, "list", "--json").stdout)
+    assert [p["incident"] for p in listed] == ["feed/m41ntenance", "feed/n4njzfn1mqy0"]
+    assert run(fleet, "sync", url, "--provider", "acme", "--format", "gopher").exit_code == 2
 
 
 def test_import_takes_a_folder_of_snapshots_in_order_or_nothing(fleet: Fleet, tmp_path: Path) -> None:
@@ -265,3 +391,63 @@ def test_a_provider_that_no_site_has_is_wrong_usage(fleet: Fleet) -> None:
     result = run(fleet, "sync", "http://127.0.0.1:9", "--provider", "acne")
     assert result.exit_code == 2
     assert "try: acme" in result.stderr
+
+
+# --- the archive against itself -------------------------------------------------------------------------------------
+
+
+def archived(fleet: Fleet, *pages: tuple[int, bytes]) -> list[str]:
+    """Archive snapshots of one page at seconds after T0; return what they say of each other."""
+    with fleet.ledger() as ledger:
+        for at_s, octets in pages:
+            add_snapshot(ledger, "acme", "https://status.example.com/api/v2/incidents.json", octets, T0 + at_s * SECOND)
+        return [f"{f.kind}: {f.text}" for f in history.findings(snapshots(ledger))]
+
+
+def old(incident_id: str = "old") -> dict[str, Any]:
+    created = {"created_at": "2026-02-01T00:00:00Z", "started_at": "2026-02-01T00:00:00Z"}
+    return incident(id=incident_id, incident_updates=[created | {"status": "resolved"}], **created)
+
+
+def test_a_post_dated_before_a_snapshot_without_it_is_found(fleet: Fleet) -> None:
+    (found,) = archived(fleet, (1800, page(old())), (2400, page(incident(), old())))  # posted at 10:20, so they say
+    assert found.startswith(
+        "post_back_dated: n4njzfn1mqy0: says it was posted at 2026-03-01T10:20:00Z, but the page as"
+    )
+    assert "fetched at 2026-03-01T10:30:00Z" in found
+
+
+def test_a_post_in_time_or_one_that_moved_into_a_short_list_is_not_accused(fleet: Fleet) -> None:
+    assert archived(fleet, (1260, page(old())), (2400, page(incident(), old()))) == []
+    newer = incident(id="newer", incident_updates=[{"status": "resolved", "created_at": "2026-03-01T11:00:00Z"}])
+    found = archived(fleet, (5000, page(newer)), (5400, page(incident())))  # the newest was taken away from a full list
+    assert [text.split(": ")[:2] for text in found] == [["post_withdrawn", "newer"]]
+
+
+def test_a_post_that_is_taken_away_is_found(fleet: Fleet) -> None:
+    (found,) = archived(fleet, (1800, page(incident(), old())), (2400, page(old())))
+    assert found.startswith("post_withdrawn: n4njzfn1mqy0: was on the page at 2026-03-01T10:30:00Z")
+    assert archived(fleet, (3000, page())) == [found]  # an empty page proves nothing more
+
+
+def test_when_a_page_states_no_time_of_posting_the_first_sight_of_it_counts() -> None:
+    seen = T0 + 1500 * SECOND
+    unstated = post(created_at_us=None, posted_at_us=None, fetched_at_us=seen)
+    (found,) = [
+        f for f in findings([unstated], [provider_verdict(120, 600)], {"leeds": "acme"}) if f.kind == "post_late"
+    ]
+    assert "first seen on their page, which states no time of posting, 23 min 00 s after" in found.text
+    much_later = replace(unstated, fetched_at_us=T0 + 10**6 * SECOND)
+    assert findings([much_later], [provider_verdict(120, 600)], {"leeds": "acme"}) == []
+
+
+def test_a_window_moved_afterwards_and_an_early_start_are_found() -> None:
+    hour = 3600 * SECOND
+    first = post(maintenance=True, scheduled_for_us=T0, scheduled_until_us=T0 + hour, created_at_us=T0 - 48 * hour,
+                 started_at_us=T0 - 300 * SECOND, resolved_at_us=None)  # fmt: skip
+    second = replace(first, fetched_at_us=9, scheduled_until_us=T0 + 3 * hour)
+    texts = {f.kind: f.text for f in findings([first, second], [], {})}
+    assert "began 5 min 00 s before its window" in texts["maintenance_early"]
+    assert "scheduled_until 2026-03-01T11:00:00.000Z -> 2026-03-01T13:00:00.000Z" in texts["post_edited"]
+    (kept,) = newest([first, replace(second, scheduled_for_us=None)])
+    assert kept.scheduled_for_us == T0

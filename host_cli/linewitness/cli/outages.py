@@ -1,4 +1,4 @@
-"""`linewitness outages`: sync, import, add, list."""
+"""`linewitness outages`: sync, import, add, list, findings."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from linewitness.cli import command, table
 from linewitness.cli.settle import Instant
@@ -14,7 +15,7 @@ from linewitness.errors import CannotDo, UsageProblem, cannot_access
 
 if TYPE_CHECKING:
     from linewitness.fleet import Fleet
-    from linewitness.model import OutagePost
+    from linewitness.model import Finding, OutagePost
 
 
 @click.group()
@@ -30,67 +31,141 @@ def _provider(fleet: Fleet, name: str) -> str:
 
 
 def _summary(value: dict[str, Any]) -> str:
-    lines = [f"{s['source']}: {s['posts']} posts" if s["posts"] is not None else f"{s['source']}: unchanged"
-             for s in value["snapshots"]]  # fmt: skip
-    return "\n".join(lines)
+    return "\n".join(f"{s['source']}: {s['note'] or str(s['posts']) + ' posts'}" for s in value["snapshots"])
+
+
+class Kind(click.ParamType):
+    """One of the formats by name, or auto: as the octets look."""
+
+    name = "format"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        return "FORMAT"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str | None:
+        from linewitness.outages.formats import FORMATS
+
+        if value == "auto":
+            return None
+        if value not in FORMATS:
+            self.fail(f"no format '{value}', there are auto, {', '.join(FORMATS)}", param, ctx)
+        return str(value)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from linewitness.outages.formats import FORMATS
+
+        return [CompletionItem(name) for name in ("auto", *FORMATS) if name.startswith(incomplete)]
+
+
+_format = click.option(
+    "--format", "form", type=Kind(), help="statuspage, rss, atom, csv, instatus, incident.io, google; or auto."
+)
 
 
 @command(outages, render=_summary)
 @click.argument("url")
 @click.option("--provider", required=True, help="As in the sites' files.")
-def sync(fleet: Fleet, url: str, provider: str) -> object:
-    """Fetch a Statuspage v2 and archive what it says, as it says it.
+@_format
+def sync(fleet: Fleet, url: str, provider: str, form: str | None) -> object:
+    """Fetch a status page and archive what it says, as it says it (exit code 3: archived, but can't be read).
 
-    Ask at most once a minute. Example: linewitness outages sync https://status.example.com --provider acme
+    \b
+    URL is the page, whose files are fetched by its format (statuspage if none is
+    given), or one file of it, such as .../history.atom. Asked at most once a minute.
+    Example: linewitness outages sync https://status.example.com --provider acme
     """
+    from linewitness.errors import Refused
     from linewitness.outages.archive import add_snapshot
     from linewitness.outages.fetch import Fetcher
 
     provider = _provider(fleet, provider)
     fetcher = Fetcher(fleet.root / "outages-sync.json", fleet.contact)
     snapshots = []
-    with fleet.ledger() as ledger:
-        for fetched in fetcher.page(url):
-            count = None
-            if fetched.octets is not None:
-                at_us = time.time_ns() // 1000
-                count = len(add_snapshot(ledger, provider, fetched.url, fetched.octets, at_us))
-            snapshots.append({"source": fetched.url, "posts": count})
-    fetcher.remember()
+    unread: Refused | None = None
+    try:
+        with fleet.ledger() as ledger:
+            for fetched in fetcher.page(url, form):
+                count = None
+                if fetched.octets is not None:
+                    at_us = time.time_ns() // 1000
+                    try:
+                        count = len(add_snapshot(ledger, provider, fetched.url, fetched.octets, at_us, form))
+                    except Refused as e:  # archived all the same; the other files of the page are fetched first
+                        unread = unread or e
+                    fetcher.kept(fetched)
+                snapshots.append({"source": fetched.url, "posts": count, "note": fetched.note})
+    finally:
+        fetcher.remember()
+    if unread is not None:
+        raise unread
     return {"snapshots": snapshots}
 
 
 @command(outages, name="import", render=_summary)
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--provider", required=True, help="As in the sites' files.")
+@_format
 @click.option("--fetched-at", "fetched_us", type=Instant(), help="When a single file was fetched (default: now).")
-def import_(fleet: Fleet, paths: tuple[Path, ...], provider: str, fetched_us: int | None) -> object:
-    """Archive saved files of a Statuspage v2; folders are read in the order of their files' names.
+@click.option("--file-times", is_flag=True, help="Take each file's own time as the time of its fetching.")
+@click.option("--source", help="What all of these are snapshots of: then they are held against each other.")
+@click.option("--keep-unreadable", is_flag=True, help="Archive also what can't be read (exit code 3).")
+def import_(
+    fleet: Fleet,
+    paths: tuple[Path, ...],
+    provider: str,
+    form: str | None,
+    fetched_us: int | None,
+    file_times: bool,
+    source: str | None,
+    keep_unreadable: bool,
+) -> object:
+    """Archive saved files of a status page; folders are read in the order of their files' names.
 
-    Example: linewitness outages import snapshots/ --provider acme
+    Nothing is stored where one of them can't be read, unless --keep-unreadable says so.
+
+    \b
+    Example: linewitness outages import snapshots/ --provider acme --file-times
     """
-    from linewitness.outages.archive import add_snapshot
-    from linewitness.outages.statuspage import parse
+    from linewitness.errors import Refused
+    from linewitness.outages.archive import add_snapshot, read
+    from linewitness.outages.formats import SUFFIXES
 
     provider = _provider(fleet, provider)
-    files = [f for path in paths for f in (sorted(path.glob("*.json")) if path.is_dir() else [path])]
+    files = [
+        f
+        for path in paths
+        for f in (sorted(p for p in path.iterdir() if p.suffix in SUFFIXES) if path.is_dir() else [path])
+    ]
     if not files:
-        raise CannotDo("no .json files here", ", ".join(map(str, paths)), "a folder of saved snapshots")
-    if fetched_us is not None and len(files) > 1:
-        raise UsageProblem("--fetched-at goes with a single file", "outages import", "one file at a time")
-    contents = []
-    for file in files:
+        raise CannotDo(f"no {' '.join(SUFFIXES)} files here", ", ".join(map(str, paths)), "a folder of saved snapshots")
+    if fetched_us is not None and (len(files) > 1 or file_times):
+        raise UsageProblem("--fetched-at goes with a single file", "outages import", "--file-times, or one at a time")
+    now_us = time.time_ns() // 1000 if fetched_us is None else fetched_us
+    contents: list[tuple[Path, bytes, int]] = []
+    unread: Refused | None = None
+    for i, file in enumerate(files):
         try:
-            contents.append((file, file.read_bytes()))
+            octets = file.read_bytes()
+            at_us = file.stat().st_mtime_ns // 1000 if file_times else now_us + i
         except OSError as e:
             raise cannot_access(e, file) from e
-        parse(contents[-1][1], provider, 0, str(file))  # all of them before any is stored
-    now_us = time.time_ns() // 1000 if fetched_us is None else fetched_us
+        try:
+            read(octets, provider, at_us, str(file), form)  # all of them before any is stored
+        except Refused as e:
+            if not keep_unreadable:
+                raise
+            unread = unread or e
+        contents.append((file, octets, at_us))
     snapshots = []
     with fleet.ledger() as ledger:
-        for i, (file, octets) in enumerate(contents):
-            posts = add_snapshot(ledger, provider, file.name, octets, now_us + i)
-            snapshots.append({"source": str(file), "posts": len(posts)})
+        for file, octets, at_us in sorted(contents, key=lambda c: c[2]):
+            try:
+                posts = add_snapshot(ledger, provider, source or file.name, octets, at_us, form)
+                snapshots.append({"source": str(file), "posts": len(posts), "note": ""})
+            except Refused:
+                snapshots.append({"source": str(file), "posts": None, "note": "kept, but can't be read"})
+    if unread is not None:
+        raise unread
     return {"snapshots": snapshots}
 
 
@@ -162,3 +237,21 @@ def list_(fleet: Fleet) -> object:
 
     with fleet.ledger() as ledger:
         return newest(read_posts(ledger))
+
+
+def _found(rows: list[Finding]) -> str:
+    return "\n".join(f"{f.kind}: {f.subject}: {f.text}" for f in rows) or "nothing is found in the archive"
+
+
+@command(outages, render=_found)
+def findings(fleet: Fleet) -> object:
+    """What the archive shows by itself: edits, back-dating, shortened outages, posts taken away, overruns.
+
+    How late a post came is said by `linewitness settle`, which knows our readings.
+    """
+    from linewitness.outages import archive, history
+    from linewitness.settle import posts
+
+    with fleet.ledger() as ledger:
+        archived = archive.snapshots(ledger)
+        return [*history.findings(archived), *posts.findings(archive.read_posts(ledger, archived), [], {})]

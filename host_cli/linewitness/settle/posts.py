@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 from linewitness.model import Finding, OutagePost, Side, Verdict
@@ -23,6 +24,9 @@ def newest(posts: Iterable[OutagePost]) -> list[OutagePost]:
     """Return the newest snapshot of each incident, in the order of provider, creation and incident."""
     latest: dict[tuple[str, str], OutagePost] = {}
     for post in sorted(posts, key=_snapshot_order):
+        before = latest.get((post.provider, post.incident))
+        if before is not None and post.scheduled_for_us is None:  # some pages stop saying what was announced
+            post = replace(post, scheduled_for_us=before.scheduled_for_us)
         latest[post.provider, post.incident] = post
     return sorted(latest.values(), key=lambda p: (p.provider, p.created_at_us or 0, p.incident))
 
@@ -36,7 +40,11 @@ def findings(posts: Sequence[OutagePost], verdicts: Sequence[Verdict], provider_
     for versions in by_incident.values():
         result += _edits(versions)
         last = versions[-1]
-        result += _maintenance(last) if last.maintenance else [*_back_dating(last), *_late(last, verdicts, provider_of)]
+        result += (
+            _maintenance(last)
+            if last.maintenance
+            else [*_back_dating(last), *_late(last, versions[0].fetched_at_us, verdicts, provider_of)]
+        )
     return sorted(result, key=lambda f: (f.subject, f.at_us or 0, f.kind, f.text))
 
 
@@ -51,6 +59,10 @@ def _edits(versions: Sequence[OutagePost]) -> list[Finding]:
         for name in ("name", "impact", "started_at_us", "created_at_us", "posted_at_us", "components"):
             before, after = getattr(old, name), getattr(new, name)
             if before != after and before is not None:
+                changed.append(f"{name.removesuffix('_us')} {_said(before)} -> {_said(after)}")
+        for name in ("scheduled_for_us", "scheduled_until_us"):
+            before, after = getattr(old, name), getattr(new, name)
+            if before != after and before is not None and after is not None:
                 changed.append(f"{name.removesuffix('_us')} {_said(before)} -> {_said(after)}")
         if old.resolved_at_us is not None and old.resolved_at_us != new.resolved_at_us:
             verb = "shortened" if new.resolved_at_us and new.resolved_at_us < old.resolved_at_us else "changed"
@@ -78,11 +90,13 @@ def _back_dating(post: OutagePost) -> list[Finding]:
     return [Finding("post_back_dated", post.provider, post.created_at_us, text)]
 
 
-def _late(post: OutagePost, verdicts: Sequence[Verdict], provider_of: dict[str, str]) -> list[Finding]:
-    """Return how long after our first failing reading of that failure the first post came."""
-    posted_us = post.posted_at_us if post.posted_at_us is not None else post.created_at_us
-    if posted_us is None:
-        return []
+def _late(post: OutagePost, seen_us: int, verdicts: Sequence[Verdict], provider_of: dict[str, str]) -> list[Finding]:
+    """Return how long after our first failing reading of that failure the first post came.
+
+    seen_us: when the page was first fetched with it, which stands for the post's own time where the page states none.
+    """
+    stated_us = post.posted_at_us if post.posted_at_us is not None else post.created_at_us
+    posted_us = seen_us if stated_us is None else stated_us
     start_us = min(t for t in (post.started_at_us, posted_us) if t is not None)
     end_us = max(post.resolved_at_us or post.fetched_at_us, start_us + 1)
     matching = [
@@ -94,9 +108,11 @@ def _late(post: OutagePost, verdicts: Sequence[Verdict], provider_of: dict[str, 
     if not matching:
         return []
     first_us = min(v.start.latest_us for v in matching)
-    if posted_us <= first_us:
+    unfit = stated_us is None and seen_us - max(v.end.latest_us for v in matching) > LATE_US  # a page saved much later
+    if posted_us <= first_us or unfit:
         return []
-    text = f"{post.incident}: first posted {_minutes(posted_us - first_us)} after our first failing reading"
+    how = "first seen on their page, which states no time of posting," if stated_us is None else "first posted"
+    text = f"{post.incident}: {how} {_minutes(posted_us - first_us)} after our first failing reading"
     return [Finding("post_late", post.provider, posted_us, text)]
 
 
@@ -107,6 +123,11 @@ def _maintenance(post: OutagePost) -> list[Finding]:
         if late_us > 0:
             text = f"{post.incident}: announced {_minutes(late_us)} after its window had begun"
             result.append(Finding("maintenance_after_the_fact", post.provider, post.created_at_us, text))
+        early_us = 0 if post.started_at_us is None else post.scheduled_for_us - post.started_at_us
+        # A start that is the record's own time says when it was written, not when it began.
+        if early_us > BACKDATED_US and (post.started_at_us or 0) - post.created_at_us > BACKDATED_US:
+            text = f"{post.incident}: began {_minutes(early_us)} before its window"
+            result.append(Finding("maintenance_early", post.provider, post.started_at_us, text))
     if post.scheduled_until_us is not None and post.resolved_at_us is not None:
         over_us = post.resolved_at_us - post.scheduled_until_us
         if over_us > 0:
