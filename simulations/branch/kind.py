@@ -27,7 +27,8 @@ Sides are those of the world format. Shapes over time: flat, noisy, ramp (slow b
 flap (on and off), dips (mostly well). when: evening (bells, unless they say otherwise), night, office: local hours in
 which it starts. looks_like names the sides that readings can't tell apart from the true one unless the site has the
 tie-breaker: snmp, testcall, pooled (another site on another ISP with the same provider), neighbour (another site of the
-same ISP and region), None (never).
+same ISP and region), None (never); `a+b`
+asks for both.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from simulations.branch.kind import Kind
 from simulations.branch.phones import live
 from simulations.branch.schedule import Occurrence
 from simulations.branch.state import Column, State, apply, overlap
@@ -49,7 +50,7 @@ def truth_line(
         "impact_start": round(start, 1), "impact_end": round(end, 1), "affects_calls": bool(affects),
         "hard": bool(affects and lived.setup_failing[full].min(initial=1.0) > 0.9), "bad_frac": round(share, 3),
         "mos": round(float(lived.mos.mean()), 2), "shared": len(occurrence.hits),
-        "ambiguous": list(kind.looks_like) if kind.tie_breaker not in told_by else [],
+        "ambiguous": list(kind.looks_like) if not told_apart(kind, told_by) else [],
         "observable": True, "sla_excluded": kind.name == "provider_maintenance",
     }  # fmt: skip
 
@@ -69,6 +70,11 @@ def impact(
     inside = covered[low : high + 1] > 0.5
     share = float(felt[low : high + 1][inside].mean()) if inside.any() else 1.0
     return float(max(start, occurrence.start)), float(min(end, occurrence.end)), share
+
+
+def told_apart(kind: Kind, told_by: set[str]) -> bool:
+    """Return whether a site has all that tells a kind's look-alikes apart."""
+    return kind.tie_breaker is not None and set(kind.tie_breaker.split("+")) <= told_by
 
 
 def tie_breakers(site: Site, sites: list[Site], occurrence: Occurrence) -> set[str]:
