@@ -24,11 +24,8 @@ from .crypto.ed25519 import Signer
 from .identity import CONFIG, JOURNAL, firmware_digest
 from .journal import Journal
 from .link import Link
-from .probes.dns import Dns
-from .probes.icmp import Icmp
-from .probes.sip import Sip
-from .probes.stamp import Stamp
-from .probes.tcp import Tcp
+from .probing import Parts, make_probe
+from .public import Public
 from .resolver import Resolver
 from .schedule import Schedule, Slots
 from .signer import BatchSigner
@@ -66,7 +63,9 @@ class App:
         self.control = Datagram(socket, clock, self.link, CONTROL_OCTETS, self.quiet)
         self.media = Datagram(socket, clock, self.link, MEDIA_OCTETS)
         self.resolver = Resolver(self.control, clock, board.urandom, self._resolvers(), hosts=config.hosts)
-        self._make_probes()
+        self.public = Public(event)
+        self.probes: dict = {}  # {method: probe}: those that a plan of this boot has needed
+        self._open_icmp()
         self.journal = Journal(JOURNAL, board.free_octets("/"), board.urandom, lambda s: Signer(s, board.urandom))
         self.sync = Sync(clock, self.control, self.resolver, board.urandom, event, board.set_rtc, log)
         self.supervisor = Supervisor(clock, event, log, board.feed, self._tick)
@@ -82,22 +81,25 @@ class App:
     def _resolvers(self) -> list:
         return self.plan.resolvers or self.config.resolvers
 
-    def _make_probes(self) -> None:
-        clock, board, config = self.clock, self.board, self.config
-        self.stamp = Stamp(self.media, self.quiet, clock, board.urandom, config.secrets)
-        self.probes = {
-            codes.METHOD_DNS: Dns(self.control, clock, board.urandom),
-            codes.METHOD_TCP: Tcp(socket, clock, self.link),
-            codes.METHOD_STAMP: self.stamp,
-            codes.METHOD_SIP_UDP: Sip(self.control, clock, board.urandom, "%s.%s" % (config.site, config.witness)),
-        }
+    def _open_icmp(self) -> None:
         try:
-            self.icmp: "IcmpSocket | None" = IcmpSocket(socket, clock, self.link)
-            self.probes[codes.METHOD_ICMP] = Icmp(self.icmp, clock, board.urandom)
+            self.icmp: "IcmpSocket | None" = IcmpSocket(socket, self.clock, self.link)
         except OSError as error:
             # The plan's ICMP targets stay unmeasured, and the boot event says that this board can't.
             self.icmp = None
             log("icmp: no raw socket (%s); try: run the board as root, or leave ICMP out of the plan" % error)
+
+    def _make_probes(self) -> None:
+        """Make what the plan in force needs and no plan before it did."""
+        parts = Parts(
+            socket, self.clock, self.link, self.control, self.media, self.icmp, self.quiet, self.board.urandom,
+            self.config, self.public.told,
+        )  # fmt: skip
+        for target in self.plan.targets:
+            if target.method not in self.probes:
+                probe = make_probe(target.method, parts)
+                if probe is not None:
+                    self.probes[target.method] = probe
 
     # --- living ---
 
@@ -155,6 +157,8 @@ class App:
     def _begin_plan(self) -> None:
         """Probe as self.plan says."""
         plan = self.plan
+        self._make_probes()
+        self.public.begin_plan(plan.targets)
         schedule = Schedule(
             self.clock, self.link, plan, self.probes, self.resolver, self.tally, self.slots, self.board.random,
             self._changed,

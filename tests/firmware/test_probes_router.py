@@ -1,4 +1,4 @@
-"""What a router says of itself: SNMP, UPnP IGD, NTP and STUN messages, and the account made of them, on each machine."""
+"""What a router says of itself: SNMP, UPnP IGD and STUN messages, and the account made of them, on each machine."""
 
 from __future__ import annotations
 
