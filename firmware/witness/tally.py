@@ -5,8 +5,10 @@ known. So a batch ends where the oldest sample that is still in flight was sent,
 waits for the next one, which begins where this one ends. Nothing is counted twice, nothing falls between.
 
 A single-shot target has one reading a batch, over the whole of it; each of its samples is kept as the time it was sent
-(milliseconds since start_us) with its fate in one word, and its round trip in another: 8 octets. A window's reading
-comes ready from its probe and is never split: a batch that would end inside a window ends where the window began.
+(milliseconds since start_us) with its fate in one word, and its round trip in another: 8 octets. The reading says when
+each sample was sent only where the counts don't say enough: where answered and lost ones are mixed, where a reply was a
+wrong one, and in the first batch after a change. A window's reading comes ready from its probe and is never split: a
+batch that would end inside a window ends where the window began.
 """
 
 from array import array
@@ -15,13 +17,14 @@ from collections import namedtuple
 from linewitness_wire import codes, record
 
 SPAN_MAX_US = record.SAMPLE_MAX_US  # a sample's place in its reading has 14 bits
-BODY_GOAL_OCTETS = 6_000  # a batch is ended earlier rather than let its body come near the limit
+BODY_GOAL_OCTETS = 2_000  # a batch is ended earlier rather than let it become larger than 2,400 octets in all
 SAMPLES_MAX = 1_500  # of all targets together: 12 KB; the oldest batch time goes first
 EVENTS_MAX = 64
 READING_OCTETS = 48  # what a reading takes beside its samples, about
 
 Batch = namedtuple("Batch", ("start_us", "end_us", "body", "quiet"))
-"""What goes into one batch; quiet: no event, no sample that was not answered, no call-quality window with a loss."""
+"""What goes into one batch; quiet: no event, no sample that was not answered, no call-quality window with a loss, but
+for what the witness itself spoilt."""
 
 
 class Tally:
@@ -42,6 +45,9 @@ class Tally:
         self._codes: "list[list[tuple[int, int]]]" = [[] for _ in range(targets)]  # (ms since start_us, code)
         self._in_flight_us: "list[int | None]" = [None] * targets
         self._windows: "list[dict]" = []  # readings with an absolute START_US
+        self._fates = bytearray(b"\xff" * targets)  # of the last sample of the batch before that was a measurement
+        self._last_fates = bytearray(b"\xff" * targets)  # ... of all
+        self._mixed = bytearray(targets)  # whether the samples of the current batch have to be told one by one
 
     # --- taking in ---
 
@@ -58,6 +64,10 @@ class Tally:
         self._in_flight_us[target] = None
         at_ms = (sample.sent_us - self.start_us) // 1000
         self._words[target].append(at_ms << 2 | sample.fate)
+        if sample.fate != codes.FATE_VOID:
+            if sample.fate != self._last_fates[target] or sample.fate == codes.FATE_WRONG:
+                self._mixed[target] = 1
+            self._last_fates[target] = sample.fate
         self._rtts_us[target].append(sample.rtt_us or 0)
         if sample.code is not None:
             self._codes[target].append((at_ms, sample.code))
@@ -106,11 +116,11 @@ class Tally:
         for target in range(len(self._words)):
             if len(self._words[target]) and self._words[target][0] >> 2 < span_ms:
                 readings.append(self._cut(target, span_ms))
-                quiet = quiet and _all_answered(readings[-1][record.SAMPLES])
+                quiet = quiet and _is_quiet(readings[-1])
             elif len(self._words[target]):
                 self._shift(target, 0, span_ms)
         for reading in self._take_windows(start_us, end_us):
-            quiet = quiet and reading.get(record.ANSWERED) == reading.get(record.SENT)
+            quiet = quiet and _is_quiet(reading)
             readings.append(reading)
         if more_readings is not None:
             readings.extend(more_readings(start_us, end_us, readings))
@@ -153,9 +163,9 @@ class Tally:
     def _octets(self, span_ms: int) -> int:
         """About how large a body up to span_ms would be."""
         octets = (len(self._windows) * 2 + 2) * READING_OCTETS + len(self._events) * 24
-        for words in self._words:
+        for words, mixed in zip(self._words, self._mixed):
             n = self._count(words, span_ms)
-            octets += 2 * n + READING_OCTETS if n else 0
+            octets += READING_OCTETS + 2 * n * mixed if n else 0
         return octets
 
     def _count(self, words: array, span_ms: int) -> int:
@@ -167,21 +177,23 @@ class Tally:
     def _cut(self, target: int, span_ms: int) -> dict:
         words, rtts = self._words[target], self._rtts_us[target]
         n = self._count(words, span_ms)
-        packed = bytearray(2 * n)
-        answered = void = 0
+        void = 0
         replied = array("I")
         for i in range(n):
             fate = words[i] & 3
             if fate == codes.FATE_VOID:
                 void += 1
             elif fate != codes.FATE_LOST:
-                answered += 1
                 replied.append(rtts[i])
-            packed[2 * i : 2 * i + 2] = record.pack_sample(fate, (words[i] >> 2) * 1000)
+        answered = len(replied)
+        mixed, self._fates[target] = _mixed(words[:n], self._fates[target])
         reading = {
             record.TARGET: target, record.START_US: 0, record.SPAN_US: span_ms * 1000,
-            record.SENT: n, record.ANSWERED: answered, record.SAMPLES: bytes(packed),
+            record.SENT: n, record.ANSWERED: answered,
         }  # fmt: skip
+        if mixed:
+            reading[record.SAMPLES] = b"".join([record.pack_sample(words[i] & 3, (words[i] >> 2) * 1000)
+                                                for i in range(n)])  # fmt: skip
         if answered:
             reading[record.RTT_US] = spread(replied)
         if void:
@@ -198,6 +210,7 @@ class Tally:
     def _shift(self, target: int, n: int, span_ms: int) -> None:
         """Drop the first n samples; what stays counts from span_ms later."""
         self._words[target] = array("I", [word - (span_ms << 2) for word in self._words[target][n:]])
+        self._mixed[target] = _mixed(self._words[target], self._fates[target])[0]
         self._rtts_us[target] = self._rtts_us[target][n:]
         self._codes[target] = [(ms - span_ms, code) for ms, code in self._codes[target] if ms >= span_ms]
 
@@ -222,9 +235,23 @@ class Tally:
         return taken
 
 
-def _all_answered(samples: bytes) -> bool:
-    """Whether every one of a reading's samples got the wanted reply."""
-    return all(samples[i] >> 6 == codes.FATE_ANSWERED for i in range(0, len(samples), 2))
+def _mixed(words: array, before: int) -> tuple:
+    """Whether counts don't say enough of these samples, and the fate of the last one that was a measurement."""
+    mixed = False
+    for word in words:
+        fate = word & 3
+        if fate != codes.FATE_VOID:
+            mixed = mixed or fate != before or fate == codes.FATE_WRONG
+            before = fate
+    return mixed, before
+
+
+def _is_quiet(reading: dict) -> bool:
+    """Whether all that was measured got the wanted reply."""
+    measured = reading[record.SENT] - reading.get(record.SELF_DELAYED, 0)
+    wrong = any(reading[record.SAMPLES][i] >> 6 == codes.FATE_WRONG
+                for i in range(0, len(reading.get(record.SAMPLES, b"")), 2))  # fmt: skip
+    return reading[record.ANSWERED] == measured and not wrong
 
 
 def spread(values_us: array) -> list:

@@ -33,6 +33,8 @@ __all__ = ["Device", "Settings"]
 COMMAND_HANDLE = 0xFFFF
 SOFT_RESET = "soft reset"
 CONSOLE_FD, TERMINAL_FD = 0, 1
+# The machine is let out of our sight for so long at most: whoever drives this board may set a timer meanwhile.
+MOST_IDLE_US = 1_000_000
 
 
 @dataclass(slots=True)
@@ -420,7 +422,18 @@ class Device:
 
     def _reply_now(self, machine: Machine, status: int, body: bytes) -> None:
         if machine is self.machine:
-            machine.reply(status, self.scheduler.now_us() - self._boot_us, body)
+            machine.reply(status, self.scheduler.now_us() - self._boot_us, body, self._idle_until_us())
+
+    def _idle_until_us(self) -> int:
+        """In virtual time: until when a wait for input can be answered without us (microseconds since boot), else 0."""
+        scheduler = self.scheduler
+        if not scheduler.virtual or self._heap_asked or self._interrupted or self.console.input:
+            return 0
+        if self.sockets.input_waits():
+            return 0
+        limit_us = scheduler.now_us() + MOST_IDLE_US
+        due_us = scheduler.next_due_us()
+        return (limit_us if due_us is None else min(due_us, limit_us)) - self._boot_us
 
     # Waiting.
 

@@ -40,7 +40,7 @@ class EmulatedNetwork(Network):
         self.topology = topology
         self.crossing = Crossing(reactor.scheduler, topology)
         self.crossing.interface_up = interface_up
-        self._peers = PythonPeers()
+        self.peers = PythonPeers()
         # Those of the latest boots; an abandoned one holds its peer's connection open.
         self._connections: deque[EmulatedTcp] = deque(maxlen=1000)
 
@@ -76,12 +76,12 @@ class EmulatedNetwork(Network):
 
     def python_peer(self, name: str) -> UdpPeer:
         """The one UDP peer of that name."""
-        peer: UdpPeer = self._peers.get(name)
+        peer: UdpPeer = self.peers.get(name)
         return peer
 
     def _connect_peer(self, peer: str, window_bytes: int) -> PeerTcp:
         if peer.startswith(PYTHON_PEER):
-            return InProcessTcp(self.reactor.scheduler, self._peers.get(peer))
+            return InProcessTcp(self.reactor.scheduler, self.peers.get(peer))
         return KernelTcp(self.reactor, window_bytes, address=parse_peer(peer), source=self.topology.source)
 
 

@@ -24,7 +24,7 @@ TLS_ERRORS = -10000
 MEASURE = 1
 MAX_BODY = 2048
 REQUEST_HEADER = struct.Struct("<II")
-REPLY_HEADER = struct.Struct("<IiQ")
+REPLY_HEADER = struct.Struct("<IiQQ")
 # The wasm machine's heap grows by itself; this is only its first piece.
 WASM_HEAP_BYTES = 192 * 1024
 # What this runtime itself takes of a 32-bit heap; it is added to the profile's heap.
@@ -97,11 +97,12 @@ class Machine:
         except BlockingIOError:
             return b""
 
-    def reply(self, status: int, clock_us: int, body: bytes = b"") -> None:
-        """Answer the one request that waits."""
+    def reply(self, status: int, clock_us: int, body: bytes = b"", idle_until_us: int = 0) -> None:
+        """Answer the one request that waits. Before idle_until_us nothing will happen to the board by itself."""
         self.computing = True
         try:
-            os.write(self._replies, REPLY_HEADER.pack(REPLY_HEADER.size + len(body), status, clock_us) + body)
+            header = REPLY_HEADER.pack(REPLY_HEADER.size + len(body), status, clock_us, idle_until_us)
+            os.write(self._replies, header + body)
         except BrokenPipeError:
             # The machine is gone; read_requests tells.
             self.computing = False

@@ -1,6 +1,7 @@
 """Peers in the board's own process, named "python:package.module:Class": the only kind that virtual time can wait for.
 
-One object of a class serves all that name it: UDP by `datagram`, TCP by `accept`.
+One object of a class serves all that name it: UDP by `datagram`, TCP by `accept`. An object that was made elsewhere
+serves under any other name once `PythonPeers.put` has it, e.g. "python:broker".
 """
 
 from __future__ import annotations
@@ -28,10 +29,20 @@ class TcpSession(Protocol):
         """Octets of the board, b"" at the end of its stream; returns the answer at once."""
 
 
+class TcpConnection(Protocol):
+    """What a session can do besides answering."""
+
+    def push(self, data: bytes) -> None:
+        """Send octets to the board."""
+
+    def end(self) -> None:
+        """Close the connection."""
+
+
 class TcpPeer(Protocol):
     """A TCP server."""
 
-    def accept(self) -> TcpSession:
+    def accept(self, connection: TcpConnection) -> TcpSession:
         """A new connection."""
 
 
@@ -40,6 +51,10 @@ class PythonPeers:
 
     def __init__(self) -> None:
         self._objects: dict[str, Any] = {}
+
+    def put(self, name: str, peer: UdpPeer | TcpPeer) -> None:
+        """Let `peer` serve as "python:NAME"."""
+        self._objects[PYTHON_PEER + name] = peer
 
     def get(self, name: str) -> Any:
         """The object of "python:module:Class". Raises TopologyError when there is no such class."""
@@ -57,13 +72,13 @@ class InProcessTcp:
 
     def __init__(self, scheduler: Scheduler, peer: TcpPeer) -> None:
         self._scheduler = scheduler
-        self._session = peer.accept()
         self.connected = False
         self.error = 0
         self.received = bytearray()
         self.end_of_stream = False
         self.changed: Call = _nothing
         self._closed = False
+        self._session = peer.accept(_Connection(self))
         # Not at once: the owner has not set `changed` yet.
         scheduler.call_later(0, self._connect)
 
@@ -76,12 +91,16 @@ class InProcessTcp:
     def close(self) -> None:
         if not self._closed:
             self._give(lambda: self._session.received(b"", self._scheduler.now_us()))
-            self._closed = self.end_of_stream = True
-            self._scheduler.call_later(0, lambda: self.changed())
+            self._end()
 
     def reset(self) -> None:
+        """The board is gone; the session is not told, as no server is of a board without power."""
         self._closed = True
         self.changed = _nothing
+
+    def send(self, data: bytes) -> None:
+        """Octets that the session sends of its own accord."""
+        self._give(lambda: data)
 
     def _connect(self) -> None:
         self.connected = True
@@ -92,6 +111,23 @@ class InProcessTcp:
         if data:
             self.received += data
             self._scheduler.call_later(0, lambda: self.changed())
+
+    def _end(self) -> None:
+        self._closed = self.end_of_stream = True
+        self._scheduler.call_later(0, lambda: self.changed())
+
+
+class _Connection:
+    """TcpConnection over an InProcessTcp."""
+
+    def __init__(self, tcp: InProcessTcp) -> None:
+        self._tcp = tcp
+
+    def push(self, data: bytes) -> None:
+        self._tcp.send(data)
+
+    def end(self) -> None:
+        self._tcp._end()
 
 
 def _nothing() -> None:

@@ -277,6 +277,10 @@ class SocketTable:
         sock = self._sockets.get(fd)
         return POLLERR if sock is None else sock.events()
 
+    def input_waits(self) -> bool:
+        """Whether any socket has something to read or to tell."""
+        return any(sock.events() & ~POLLOUT for sock in self._sockets.values())
+
     def close(self, fd: int) -> None:
         """Close; a number that is not open is no error."""
         sock = self._sockets.pop(fd, None)

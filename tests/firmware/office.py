@@ -4,7 +4,7 @@
         office.board.client.link("access", down=True)
         batch = office.wait_for(lambda batch: ...)
 
-The collector here checks form and chain of each batch and acknowledges it; signatures are for check_signature().
+`store` is the collector (collector.py); signatures are for Batch.check_signature().
 """
 
 from __future__ import annotations
@@ -14,17 +14,16 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import paho.mqtt.client as mqtt
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from collector import Batch, Collector
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_pem_x509_certificate
 
-from linewitness_wire import chain, codes, cose, envelope, plan, record
+from linewitness_wire import codes, envelope, plan
 from simulations.board.client import Board
 from simulations.lab.daemons import Mosquitto
 from simulations.lab.peers.process import PeersProcess
@@ -63,32 +62,9 @@ def make_plan(targets: list[plan.Target], batch_s: int = 3, issued: int = 1) -> 
     return plan.encode_plan(plan.Plan(SITE, WITNESS, issued, batch_s, targets, 3, 3, ["192.168.1.1"], [TIME]))
 
 
-@dataclass(frozen=True)
-class Batch:
-    """One verified batch."""
-
-    kid: bytes
-    header: record.Header
-    body: record.Body
-    digest: bytes
-    sign1: cose.Sign1
-
-    def check_signature(self, public_key: Ed25519PublicKey) -> None:
-        """Raises InvalidSignature unless the key signed this batch for this place."""
-        assert cose.kid(public_key.public_bytes_raw()) == self.kid
-        message = cose.to_be_signed(self.sign1.protected, cose.aad(SITE, WITNESS), self.sign1.payload)
-        public_key.verify(self.sign1.signature, message)
-
-    def readings(self, name: str, targets: list[plan.Target] = TARGETS) -> list[dict[int, Any]]:
-        index = [t.name for t in targets].index(name)
-        return [reading for reading in self.body.readings if reading[record.TARGET] == index]
-
-    def events(self, kind: int) -> list[list[Any]]:
-        return [event for event in self.body.events if event[0] == kind]
-
-
 class Office:
-    """See the module. broker, board and peers can be stopped and started; `acknowledge` False: a deaf collector."""
+    """See the module. broker, board and peers can be stopped and started; `store.acknowledge` False: a deaf
+    collector."""
 
     def __init__(
         self, folder: Path, vm: str = "wasm", profile: str = "esp32-devkitc", plan_octets: bytes = make_plan(TARGETS),
@@ -98,12 +74,8 @@ class Office:
         self.folder = folder
         self.broker = Mosquitto(PASSWORDS)
         self.peers = PeersProcess("sip", "sntp", "tcp", "dns")
-        self.batches: list[Batch] = []
-        self.refused: list[str] = []
+        self.store = Collector(SECRET, SITE, WITNESS)
         self.states: list[str] = []
-        self.acknowledge = True
-        self.anchor: bytes | None = None
-        self._heads: dict[bytes, chain.Head] = {}
         self._some = threading.Condition()
         self._vm, self._profile = vm, profile
         self._plan = plan_octets
@@ -183,6 +155,16 @@ class Office:
 
     # --- the collector ---
 
+    @property
+    def batches(self) -> list[Batch]:
+        """What the collector has stored, in order."""
+        return self.store.batches
+
+    @property
+    def refused(self) -> list[str]:
+        """What the collector could not take, and why."""
+        return self.store.refused
+
     def _collect(self) -> None:
         client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, "collector")
         client.username_pw_set("collector", "c")
@@ -200,28 +182,13 @@ class Office:
                 self.states.append(message.payload.decode())
             else:
                 try:
-                    self._take(message.payload)
+                    ack = self.store.take(message.payload)
                 except ValueError as error:
                     self.refused.append(f"{type(error).__name__}: {error}")
+                else:
+                    if ack is not None:
+                        self._publish("ack", ack)
             self._some.notify_all()
-
-    def _take(self, payload: bytes) -> None:
-        octets, body_octets = envelope.decode_batch(payload)
-        sign1 = cose.split(octets)
-        header = record.decode_header(sign1.payload)
-        digest = cose.digest(octets)
-        head = self._heads.get(sign1.kid, chain.START)
-        if header.seq > head.seq:
-            self._heads[sign1.kid] = chain.follow(head, header, digest)
-            body = record.Body([], []) if body_octets is None else record.decode_body(body_octets)
-            if body_octets is not None:
-                record.check_counts(header, body, body_octets)
-            self.batches.append(Batch(sign1.kid, header, body, digest, sign1))
-        elif digest not in {batch.digest for batch in self.batches}:
-            raise ValueError(f"fork at {header.seq}")
-        if self.acknowledge:
-            ack = envelope.Ack(header.seq, digest, self.anchor)
-            self._publish("ack", envelope.encode_ack(SECRET, SITE, WITNESS, ack))
 
     def _publish(self, word: str, payload: bytes) -> None:
         self.collector.publish(f"linewitness/1/{SITE}/{WITNESS}/{word}", payload, qos=1)

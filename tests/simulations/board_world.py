@@ -123,7 +123,7 @@ class EchoPeer:
         """The same, a millisecond later."""
         return [(1000, data)]
 
-    def accept(self) -> "EchoPeer":
+    def accept(self, connection: object) -> "EchoPeer":
         """One object serves all connections."""
         return self
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
 from linewitness.ledger import StoredBatch
 from linewitness_wire import chain, codes, cose, record
@@ -93,10 +94,8 @@ def _check_body(
         if event[0] == codes.EVENT_FAULT and event[2] == codes.FAULT_MEMORY:
             account.problems.append(f"batch {batch.seq}: {event[3]} samples or events dropped")
     for reading in body.readings:
-        samples = reading.get(record.SAMPLES, b"")
         key = (header.boot, reading[record.TARGET])
-        for i in range(0, len(samples), 2):
-            offset_us = (int.from_bytes(samples[i : i + 2]) & 0x3FFF) * record.SAMPLE_UNIT_US
+        for offset_us in _offsets_us(reading):
             at_us = header.start_us + reading[record.START_US] + offset_us
             gap_us = at_us - last_us.get(key, at_us)
             account.gap_us = max(account.gap_us, gap_us)
@@ -104,3 +103,11 @@ def _check_body(
                 account.problems.append(f"no sample of target {key[1]} for {gap_us} us before batch {batch.seq}")
             last_us[key] = at_us
             account.samples += 1
+
+
+def _offsets_us(reading: dict[int, Any]) -> list[int]:
+    """When a reading's samples were sent, from its start; spread over its span where it has counts alone."""
+    if record.SAMPLES in reading:
+        return [at_us for _, at_us in record.samples(reading[record.SAMPLES])]
+    sent = reading.get(record.SENT, 0)
+    return [(2 * i + 1) * reading[record.SPAN_US] // (2 * sent) for i in range(sent)]

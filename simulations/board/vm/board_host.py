@@ -2,7 +2,8 @@
 
 Request: u32 length of the frame, u8 operation, u24 microseconds by which the
 machine's virtual clock is ahead (0 with a real one), body. Reply: u32 length, i32 status (below 0: an errno,
-or INTERRUPTED), u64 the parent's clock in microseconds, body. The parent answers every request but CONSOLE.
+or INTERRUPTED), u64 the parent's clock in microseconds, u64 until when nothing will happen unless the machine does it
+(0: unknown), body. The parent answers every request but CONSOLE.
 """
 
 import json
@@ -26,7 +27,7 @@ REFUSED = -9998
 TLS_ERRORS = -10000
 MAX_BODY = 2048
 REQUEST_HEADER = 8
-REPLY_HEADER = 16
+REPLY_HEADER = 24
 
 # Status of a POLL that asks for a measurement of the live heap; then True until it is made.
 MEASURE = 1
