@@ -19,6 +19,10 @@ from simulations.branch.world import Line, Readings
 
 PROVIDER_SIDES = ("provider", "carrier")
 CREDITS = ((0.9999, 0), (0.999, 5), (0.995, 10), (0.99, 25), (-1.0, 50))  # availability at least -> percent
+# What only test calls show, only the router tells, and nothing shows.
+BY_CALLS = ("carrier", "carrier_loss", "pdd", "far_register", "call_any", "callee", "carrier_callee")
+BY_ROUTER = ("wan", "cpu", "util_u", "util_d", "snmp", "reboot_router")
+BY_NOBODY = ("phones", "phones_radio")
 LEAST_IMPACT_S = 30.0
 # A part's whole fault; one of these at full strength is bad whatever the round, so its impact has no rounding.
 MARGIN_S = 1.0
@@ -51,7 +55,7 @@ def truth_line(
         "hard": bool(affects and lived.setup_failing[full].min(initial=1.0) > 0.9), "bad_frac": round(share, 3),
         "mos": round(float(lived.mos.mean()), 2), "shared": len(occurrence.hits),
         "ambiguous": list(kind.looks_like) if not told_apart(kind, told_by) else [],
-        "observable": True, "sla_excluded": kind.name == "provider_maintenance",
+        "observable": shows(kind, site), "sla_excluded": kind.name == "provider_maintenance",
     }  # fmt: skip
 
 
@@ -99,6 +103,23 @@ def tie_breakers(site: Site, sites: list[Site], occurrence: Occurrence) -> set[s
     return found
 
 
+def shows(kind: Kind, site: Site) -> bool:
+    """Return whether any effect of a kind reaches something that this site's witness reads."""
+    return any(reads(effect.partition("=")[0], site) for effect in kind.effects)
+
+
+def reads(effect: str, site: Site) -> bool:
+    """Return whether an effect can show in a site's readings, by the part that it changes."""
+    part = effect.partition(".")[0]
+    if part in BY_CALLS:
+        return site.testcall
+    if part in BY_ROUTER:
+        return site.snmp
+    if part in ("radio", "witness_radio"):
+        return site.wifi_witness
+    return part not in BY_NOBODY
+
+
 def mark_unobservable(lines: list[Line], rows: Readings, step_s: float) -> None:
     """Mark one site's call-affecting lines without rows for half of the impact; a power cut shows by missing rows."""
     begins = rows[:, 0]
@@ -107,7 +128,7 @@ def mark_unobservable(lines: list[Line], rows: Readings, step_s: float) -> None:
             continue
         wanted = (line["impact_end"] - line["impact_start"]) / step_s
         there = np.count_nonzero((begins > line["impact_start"] - step_s) & (begins < line["impact_end"]))
-        line["observable"] = bool(there >= 0.5 * wanted) and line["kind"] not in ("phones_dead",)
+        line["observable"] = line["observable"] and bool(there >= 0.5 * wanted)
 
 
 def sla_line(lines: list[Line], span_s: float) -> Line:
