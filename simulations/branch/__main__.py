@@ -15,9 +15,9 @@ import sys
 from pathlib import Path
 
 from linewitness.errors import LinewitnessError, UsageProblem
-from simulations.branch import baselines, blind, compare, faults, generate, measures, score, style, world
+from simulations.branch import blind, compare, faults, generate, measures, methods, score, style, world
 
-STAND_IN = "baseline-b"
+METHOD = "linewitness"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -48,7 +48,7 @@ def parser() -> argparse.ArgumentParser:
     settled = commands.add_parser("settle", help="say whose side it was, for every site of a world")
     settled.add_argument("world", type=Path, metavar="WORLD")
     settled.add_argument("--out", type=Path, required=True, metavar="FILE")
-    settled.add_argument("--method", choices=sorted(baselines.METHODS), default=STAND_IN)
+    settled.add_argument("--method", choices=sorted(methods.METHODS), default=METHOD)
     settled.set_defaults(run=run_settle)
     scored = commands.add_parser("score", help="measure verdicts against the truth")
     scored.add_argument("world", type=Path, metavar="WORLD")
@@ -85,11 +85,8 @@ def run_make(args: argparse.Namespace) -> None:
 
 
 def run_settle(args: argparse.Namespace) -> None:
-    """Write verdicts; what stands in for the attribution engine says so."""
-    if args.method == STAND_IN:
-        print(f"note: the attribution engine is not connected; these are the verdicts of {STAND_IN}", file=sys.stderr)
-    verdicts = baselines.METHODS[args.method](world.open_world(args.world))
-    world.write_lines(args.out, verdicts)
+    """Write verdicts."""
+    world.write_lines(args.out, methods.METHODS[args.method](world.open_world(args.world)))
 
 
 def run_score(args: argparse.Namespace) -> None:

@@ -1,0 +1,65 @@
+"""The whole attribution: sites' rounds and posts in, what was found out, in the order of site and time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from linewitness.settle.attribution import far, near, soft
+from linewitness.settle.attribution.fleet import Fleet, episodes, gather
+from linewitness.settle.attribution.found import Found
+from linewitness.settle.attribution.rounds import Post, Rounds
+
+CONFIDENCE = {"power": 0.97, "link": 0.97}
+
+
+def attribute(
+    sites: Iterable[Rounds], posts: Sequence[Post] = (), *, pooling: bool = True, without: frozenset[str] = frozenset()
+) -> list[Found]:
+    """Return whose side every disturbance was. Deterministic; sites are read one at a time, in any order."""
+    fleets = [gather(sites, without)] if pooling else (gather([one], without) for one in sites)
+    found: list[Found] = []
+    for fleet in fleets:
+        found += fleet.found
+        for index in range(len(fleet.seen)):
+            found += _soft(fleet, index)
+        found += _far(fleet)
+    found = [f for f in found if f.end_s > f.start_s]
+    for f in found:
+        f.confidence = CONFIDENCE.get(f.rule, 0.97)
+    return sorted(found, key=lambda f: (f.site, f.start_s, f.end_s, f.side))
+
+
+def _soft(fleet: Fleet, index: int) -> list[Found]:
+    seen = fleet.seen[index]
+    found = []
+    for first, last in episodes(fleet.soft[index], fleet.step_s):
+        inside = np.zeros(len(seen), bool)
+        inside[first:last] = fleet.soft[index][first:last]
+        inside &= seen.measured & ~fleet.hard[index]
+        if not inside.any():
+            continue
+        c = soft.contrast(seen, inside)
+        side, rule = soft.where(seen, c)
+        if side:
+            start_s, end_s = (seen.t0_s + at * seen.step_s for at in (first, last))
+            found.append(Found(seen.facts.site, start_s, end_s, int(first), int(last), side, rule))
+    return found
+
+
+def _far(fleet: Fleet) -> list[Found]:
+    found = far.far_episodes(fleet)
+    far.judge(fleet, found)
+    result = []
+    for e in found:
+        if e.side == "none":
+            continue
+        seen = fleet.seen[e.index]
+        start_s, end_s = (seen.t0_s + at * seen.step_s for at in (e.first, e.last))
+        if e.kind == "whole" or e.media_loss > 0.9:
+            start_s, end_s = near.ends(seen, e.first, e.last, seen["media_loss"])
+        elif e.sip < 0.2 and e.track == "sip":
+            start_s, end_s = near.ends(seen, e.first, e.last, 1 - seen["sip"])
+        result.append(Found(seen.facts.site, start_s, end_s, e.first, e.last, e.side, e.rule, candidates=e.candidates))
+    return result

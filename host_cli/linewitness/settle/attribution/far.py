@@ -1,0 +1,302 @@
+"""The way to the provider failed while the near side was whole: peering, transit, provider - or can't be told?
+
+Method one, rules. An episode at one site is held against every other healthy witness of the same edge in the same
+rounds. The provider is named only if all holds: witnesses behind at least two ISPs saw the same, beginning or ending
+together; the site's own controls (reflector, second provider, anchors) were clean; no transit network or customer's
+rule explains it; and where signalling alone fell silent, a test call or an error code says that it was signalling and
+not our asking.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from linewitness.settle.attribution.fleet import Fleet, episodes
+from linewitness.settle.attribution.found import ACCESS, PROVIDER, ROUTER, TRANSIT, UNDETERMINED
+from linewitness.settle.attribution.rounds import ANCHORS, Flags
+from linewitness.settle.attribution.seen import Small
+
+OUTSIDE = (TRANSIT, PROVIDER)
+LEAST_USABLE = 0.4
+BAD_SHARE, GOOD_SHARE = 0.5, 0.15
+TOGETHER_ROUNDS = 3
+
+
+@dataclass(slots=True)
+class Episode:
+    """A stretch [first, last) of one site's rounds in which the way to the provider failed.
+
+    kind: sip (signalling only), media (media only), whole (both)."""
+
+    index: int
+    track: str
+    first: int
+    last: int
+    kind: str
+    sip: float
+    error: float
+    refused: float
+    tcp: float
+    media_loss: float
+    dirty: tuple[str, ...] = ()
+    bad: list[int] = field(default_factory=list)
+    good: list[int] = field(default_factory=list)
+    side: str = UNDETERMINED
+    rule: str = ""
+    candidates: tuple[str, ...] = OUTSIDE
+
+    @property
+    def rounds(self) -> int:
+        return self.last - self.first
+
+
+def mean(values: Small, where: Flags) -> float:
+    chosen = values[where]
+    known = chosen[~np.isnan(chosen)]
+    return float(known.mean()) if len(known) else float("nan")
+
+
+def far_episodes(fleet: Fleet) -> list[Episode]:
+    """Return the episodes of all sites, in the order of site, track and time."""
+    found = []
+    for index, seen in enumerate(fleet.seen):
+        for track, states in (("sip", fleet.sip[index]), ("media", fleet.media[index])):
+            other = fleet.media[index] if track == "sip" else fleet.sip[index]
+            for first, last in episodes(states, fleet.step_s):
+                inside = np.zeros(len(seen), bool)
+                inside[first:last] = states[first:last]
+                core = inside & fleet.usable[index]
+                if core.sum() < max(2, 0.3 * (last - first)):
+                    core = inside & seen.measured
+                if not core.any():
+                    continue
+                both = float(other[core].mean())
+                found.append(Episode(
+                    index, track, int(first), int(last), "whole" if both > 0.6 else track, mean(seen["sip"], core),
+                    mean(seen["sip_error"], core), mean(seen["sip_refused"], core), mean(seen["edge_tcp"], core),
+                    mean(seen["media_loss"], core), _dirty(fleet, index, track, core),
+                ))  # fmt: skip
+    return found
+
+
+def _dirty(fleet: Fleet, index: int, track: str, core: Flags) -> tuple[str, ...]:
+    """Return which controls of the site failed in the same rounds."""
+    seen = fleet.seen[index]
+    dirty = []
+    if track == "sip" and mean(fleet.second[index].astype(np.float32), core) > 0.5:
+        dirty.append("second_sip")
+    if mean(seen["i_second"], core) > 18:
+        dirty.append("second")
+    if mean(seen["i_reflector"], core) > 18:
+        dirty.append("reflector")
+    for name in ANCHORS:
+        lossy = track == "media" and mean(seen[f"{name}_echo"], core) > 0.06
+        if mean(seen[f"{name}_dead"], core) > 0.3 or (lossy and mean(seen[f"{name}_delay"], core) > 15):
+            dirty.append(name)
+    return tuple(dirty)
+
+
+class Pool:
+    """Who shares what: for an episode, which other healthy witnesses of the same edge saw the same, and which not."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self.fleet = fleet
+        self.isp = [s.facts.isp for s in fleet.seen]
+        self.region = [s.facts.region for s in fleet.seen]
+        self.provider = [s.facts.provider for s in fleet.seen]
+        self.edge = [s.facts.edge for s in fleet.seen]
+        members: dict[tuple[str | None, str | None], list[int]] = {}
+        for i in range(len(fleet.seen)):
+            members.setdefault((self.provider[i], self.edge[i]), []).append(i)
+        self.members = {key: np.array(value) for key, value in members.items()}
+
+    def fill(self, e: Episode) -> None:
+        """Fill an episode's bad and good peers."""
+        key = (self.provider[e.index], self.edge[e.index])
+        others = self.members[key]
+        others = others[others != e.index]
+        if not len(others) or key[0] is None:
+            return
+        window = slice(e.first, e.last)
+        tracks = self.fleet.sip if e.track == "sip" else self.fleet.media
+        failed = tracks[others, window]
+        usable = self.fleet.usable[others, window]
+        counted = usable.sum(axis=1)
+        share = (failed & usable).sum(axis=1) / np.maximum(counted, 1)
+        enough = counted >= LEAST_USABLE * e.rounds
+        for other, ok, part in zip(others, enough, share, strict=True):
+            if ok and part >= BAD_SHARE and self._together(e, int(other), tracks):
+                e.bad.append(int(other))
+            elif ok and part <= GOOD_SHARE:
+                e.good.append(int(other))
+
+    def _together(self, e: Episode, other: int, tracks: Flags) -> bool:
+        """Return whether another site's failure began or ended with this one."""
+        slack = TOGETHER_ROUNDS if e.kind != "media" or e.media_loss > 0.9 else max(10, e.rounds // 6)
+        states = tracks[other]
+        low, high = max(e.first - slack, 0), min(e.first + slack, len(states))
+        began = not states[max(low - 1, 0)] and bool(states[low:high].any())
+        low, high = max(e.last - slack, 0), min(e.last + slack, len(states))
+        ended = bool(states[low:high].any()) and not states[min(high, len(states) - 1)]
+        return began or ended
+
+
+def judge(fleet: Fleet, found: list[Episode]) -> None:
+    """Give every episode its side by the rules."""
+    pool = Pool(fleet)
+    for e in found:
+        pool.fill(e)
+    for e in found:
+        _judge(fleet, pool, e)
+    _one_customer(pool, found)
+
+
+def _judge(fleet: Fleet, pool: Pool, e: Episode) -> None:
+    isp = pool.isp[e.index]
+    bad_isps = {pool.isp[i] for i in e.bad} | {isp}
+    good_isps = {pool.isp[i] for i in e.good}
+    if e.track == "sip" and "second_sip" in e.dirty and e.kind == "sip":
+        _sip_filter(fleet, pool, e)
+        return
+    dirty = [d for d in e.dirty if not _own_outage(fleet, e, d)]
+    if dirty:
+        e.side, e.rule = TRANSIT, "transit_shared"
+        if len(e.bad) == 0 and len(e.good) == 0:
+            e.side = UNDETERMINED
+        return
+    if len(bad_isps) >= 2 and len(e.bad) >= 1:
+        if _one_transit(fleet, pool, e):
+            e.rule = "behind_one_transit"
+            return
+        if len(e.bad) + 1 < 0.15 * (len(e.bad) + 1 + len(e.good)):
+            e.rule = "few_of_many"
+            return
+        _provider(fleet, pool, e)
+        return
+    if good_isps - {isp}:
+        same = [i for i in e.good if pool.isp[i] == isp]
+        if not same:
+            e.side, e.rule = TRANSIT, "peering" if e.bad else "peering_alone"
+            return
+        if e.kind == "sip" and e.error > 0.5:
+            e.side, e.rule = PROVIDER, "code"
+            return
+        e.rule, e.candidates = "this_site_only", ("customer", *OUTSIDE)
+        return
+    if e.kind == "sip" and e.error > 0.5:
+        e.side, e.rule = PROVIDER, "code"
+        return
+    e.rule = "no_other_isp"
+
+
+def _provider(fleet: Fleet, pool: Pool, e: Episode) -> None:
+    """Several ISPs' witnesses agree: the provider, unless only our asking was refused."""
+    if e.kind != "sip":
+        e.side, e.rule = PROVIDER, f"pooled_{e.kind}"
+        return
+    if e.refused > 0.2:
+        e.rule = "asking_refused"
+        e.side = "none"
+        return
+    if e.error > 0.5:
+        e.side, e.rule = PROVIDER, "pooled_code"
+        return
+    made, failed = _calls(fleet, [e.index, *e.bad], slice(e.first, e.last))
+    if failed >= 2 and failed >= 0.6 * made:
+        e.side, e.rule = PROVIDER, "pooled_sip_calls"
+    elif made >= 2 and failed <= 0.34 * made:
+        e.side, e.rule = "none", "asking_limited"
+    elif e.tcp < 0.3:
+        e.side, e.rule = PROVIDER, "pooled_sip_tcp"
+    else:
+        e.rule, e.candidates = "asking_or_service", ("none", PROVIDER)
+
+
+def _calls(fleet: Fleet, sites: list[int], window: slice) -> tuple[int, int]:
+    """Return (made, failed) test calls of those sites in those rounds."""
+    made = failed = 0
+    for i in sites:
+        for name in ("inside", "outside"):
+            values = fleet.seen[i][name][window]
+            values = values[~np.isnan(values)]
+            made += len(values)
+            failed += int((values == 0).sum())
+    return made, failed
+
+
+def _own_outage(fleet: Fleet, e: Episode, control: str) -> bool:
+    """Return whether a control failed at most sites, whatever their path: then it is its own outage, not evidence."""
+    names = {"second": "i_second", "reflector": "i_reflector", "second_sip": "second_sip"}
+    name = names.get(control, f"{control}_dead")
+    bad = seen = 0
+    for i, one in enumerate(fleet.seen):
+        if i == e.index:
+            continue
+        core = np.zeros(len(one), bool)
+        core[e.first : e.last] = True
+        value = mean(one[name], core & fleet.usable[i])
+        if value != value:
+            continue
+        seen += 1
+        bad += value > (18 if name.startswith("i_") else 0.3)
+    return seen >= 3 and bad > 0.6 * seen
+
+
+def _one_transit(fleet: Fleet, pool: Pool, e: Episode) -> bool:
+    """Return whether one transit network lies on the way of all that failed and of none that did not."""
+    if e.kind == "sip":
+        return False
+    ways = {_way(fleet, pool, i) for i in [e.index, *e.bad]}
+    if len(ways) != 1 or None in ways or "peer" in ways:
+        return False
+    (way,) = ways
+    return way not in {_way(fleet, pool, i) for i in e.good}
+
+
+def _way(fleet: Fleet, pool: Pool, index: int) -> str | None:
+    path = fleet.seen[index].facts.path
+    return None if path is None else path.get("edge")
+
+
+def _sip_filter(fleet: Fleet, pool: Pool, e: Episode) -> None:
+    """Signalling to two providers fell silent together: something on the near side takes SIP away."""
+    isp, region = pool.isp[e.index], pool.region[e.index]
+    window = slice(e.first, e.last)
+    near_bad = near_good = far_bad = 0
+    for i in range(len(fleet.seen)):
+        if i == e.index:
+            continue
+        usable = fleet.usable[i, window]
+        if usable.sum() < LEAST_USABLE * e.rounds:
+            continue
+        share = float((fleet.sip[i, window] & fleet.second[i, window])[usable].mean())
+        mine = (pool.isp[i], pool.region[i]) == (isp, region)
+        if share > BAD_SHARE:
+            near_bad += mine
+            far_bad += pool.isp[i] != isp
+        elif share < GOOD_SHARE:
+            near_good += mine
+    if far_bad >= 2:
+        e.side, e.rule = ROUTER, "rules_of_the_fleet"
+    elif near_bad >= 1 and near_good == 0:
+        e.side, e.rule = ACCESS, "isp_filters_sip"
+    elif near_good >= 1 and near_bad == 0:
+        e.side, e.rule = ROUTER, "site_filters_sip"
+    else:
+        e.rule, e.candidates = "sip_filtered", ("customer", ACCESS)
+
+
+def _one_customer(pool: Pool, found: list[Episode]) -> None:
+    """Take back the provider where two providers seem to fail in the same moment: one customer's rule does that."""
+    accused = [e for e in found if e.side == PROVIDER]
+    for e in accused:
+        if any(
+            abs(o.first - e.first) <= 2 and pool.provider[o.index] != pool.provider[e.index] and o.kind == e.kind
+            for o in accused
+        ):
+            e.rule = "two_providers_at_once"
+    for e in accused:
+        if e.rule == "two_providers_at_once":
+            e.side, e.candidates = UNDETERMINED, ("customer", PROVIDER)

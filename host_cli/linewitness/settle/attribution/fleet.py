@@ -1,0 +1,92 @@
+"""All sites side by side: evidence by site, states by track, and the hard and soft faults of each site's near side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from linewitness.settle.attribution import near, soft
+from linewitness.settle.attribution.found import Found
+from linewitness.settle.attribution.rounds import Flags, Rounds
+from linewitness.settle.attribution.seen import Seen, Small, see
+from linewitness.settle.attribution.tracks import bridged, runs, sticky
+
+SIP_STAY = 3.5
+NEAR_ENOUGH_S = 300.0  # episodes of one kind that are closer are one
+
+
+@dataclass(slots=True)
+class Fleet:
+    """Evidence and states of all sites. Matrices are [sites, rounds].
+
+    usable: the near side was whole, so that what lies beyond could be judged; hard, soft: it was cut, or bad.
+    sip, media, edge2: the way to the provider's edge failed by signalling, by media; the second edge by signalling.
+    """
+
+    seen: list[Seen]
+    hard: Flags
+    soft: Flags
+    usable: Flags
+    sip: Flags
+    media: Flags
+    edge2: Flags
+    second: Flags
+    found: list[Found] = field(default_factory=list)
+
+    @property
+    def step_s(self) -> float:
+        return self.seen[0].step_s if self.seen else 60.0
+
+
+def gather(sites: Iterable[Rounds], without: frozenset[str] = frozenset()) -> Fleet:
+    """Read all sites, one in memory at a time, and find what is wrong on each one's near side."""
+    seen = [see(rounds.without(without) if without else rounds) for rounds in sites]
+    if not seen:
+        empty = np.zeros((0, 0), bool)
+        return Fleet([], empty, empty, empty, empty, empty, empty, empty)
+    hard = sticky(np.stack([near.dead_evidence(s) for s in seen]), near.DEAD_STAY)
+    grazed = np.stack([np.nan_to_num(s["dead"], nan=0.0) > 0.08 for s in seen])
+    soft_state = sticky(
+        np.stack([soft.soft_evidence(s, h | g) for s, h, g in zip(seen, hard, grazed, strict=True)]), soft.SOFT_STAY
+    )
+    measured = np.stack([s.measured for s in seen])
+    usable = measured & ~hard & ~grazed
+    clear = usable & ~soft_state
+    fleet = Fleet(
+        seen, hard, soft_state, clear,
+        sticky(np.stack([_sip(s, u) for s, u in zip(seen, usable, strict=True)]), SIP_STAY),
+        sticky(np.stack([_media(s, u) for s, u in zip(seen, clear, strict=True)]), soft.SOFT_STAY),
+        sticky(np.stack([_share(s, u, "edge2_sip") for s, u in zip(seen, usable, strict=True)]), SIP_STAY),
+        sticky(np.stack([_share(s, u, "second_sip") for s, u in zip(seen, usable, strict=True)]), SIP_STAY),
+    )  # fmt: skip
+    for index, one in enumerate(seen):
+        fleet.found += near.power_cuts(one) + near.cuts(one, hard[index])
+    return fleet
+
+
+def _sip(seen: Seen, usable: Flags) -> Small:
+    return _share(seen, usable, "sip")
+
+
+def _share(seen: Seen, usable: Flags, name: str) -> Small:
+    """Return evidence from a share of requests that were served: a call is kept from being set up below 0.7."""
+    evidence = np.clip((0.7 - seen[name]) * 5.0, -1.5, 3.5)
+    return np.where(usable & ~np.isnan(evidence), evidence, 0.0).astype(np.float32)
+
+
+def _media(seen: Seen, usable: Flags) -> Small:
+    """Return evidence that the media to the provider was too bad for calls while the shared way was not."""
+    level, shared = seen["i_media"], soft.near_impairment(seen)
+    shared = np.where(np.isnan(shared), 0.0, shared)
+    mild = np.minimum((level - soft.BAD_AT) / soft.SPREAD, (level - shared - 8.0) / 6.0)
+    gone = seen["media_loss"] >= 0.9
+    evidence = np.where(gone, 3.5, np.clip(mild, -soft.STRONGEST, soft.STRONGEST))
+    return np.where(usable & ~np.isnan(evidence), evidence, 0.0).astype(np.float32)
+
+
+def episodes(states: Flags, step_s: float) -> NDArray[np.int64]:
+    """Return [n, 2] of one site's episodes: stretches closer than NEAR_ENOUGH_S are one."""
+    return runs(bridged(states, round(NEAR_ENOUGH_S / step_s)))

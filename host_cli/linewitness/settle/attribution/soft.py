@@ -1,0 +1,137 @@
+"""Bad quality on the way that all targets share: is it the radio and the LAN, the router, the own line's load, the ISP?
+
+An episode is judged as a whole, by contrasts within it: what the gateway showed on the same radio in the same rounds,
+against what the streams beyond it showed; the router's services; how full the line was; whether only UDP suffered.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from linewitness.settle.attribution.found import ACCESS, LAN, ROUTER
+from linewitness.settle.attribution.quality import impairment
+from linewitness.settle.attribution.rounds import Flags
+from linewitness.settle.attribution.seen import Seen, Small, fmin
+from linewitness.settle.attribution.tracks import rolling_mean
+
+SOFT_STAY = 3.5
+BAD_AT = 20.0
+SPREAD = 8.0
+STRONGEST = 1.5
+FULL_LINE = 0.8
+
+
+def near_impairment(seen: Seen) -> Small:
+    """Return the impairment that every stream suffered, NaN where fewer than two were measured."""
+    streams = np.stack([seen["i_media"], seen["i_second"], seen["i_reflector"]])
+    known = (~np.isnan(streams)).sum(axis=0)
+    controls = fmin(seen["i_second"], seen["i_reflector"])
+    if np.isnan(controls).all():
+        controls = anchors_impairment(seen)
+        return np.where(np.isnan(controls), np.nan, np.minimum(controls, seen["i_media"])).astype(np.float32)
+    return np.where(known >= 2, np.fmin.reduce(streams, axis=0), np.nan).astype(np.float32)
+
+
+def anchors_impairment(seen: Seen) -> Small:
+    """Return the impairment that the anchors' echoes tell of, smoothed since they are few: a poor man's control."""
+    loss = rolling_mean(seen["anchors_loss"].astype(np.float64), 7)
+    delay = rolling_mean(fmin(*(seen[f"anchor{n}_delay"] for n in "123")).astype(np.float64), 7)
+    return impairment(1 - np.sqrt(np.clip(1 - loss, 0, 1)), delay, np.zeros(len(seen))).astype(np.float32)
+
+
+def soft_evidence(seen: Seen, hard: Flags) -> Small:
+    """Return log likelihood ratios, by round, that the shared way's quality was too bad for calls."""
+    level = near_impairment(seen)
+    evidence = np.clip((level - BAD_AT) / SPREAD, -STRONGEST, STRONGEST)
+    return np.where(hard | np.isnan(evidence), 0.0, evidence).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Contrast:
+    """What an episode showed, means over its rounds less what is normal at the site; losses are of the round trip."""
+
+    gateway_loss: float
+    gateway_jitter: float
+    gateway_delay: float
+    beyond_loss: float
+    beyond_jitter: float
+    beyond_delay: float
+    anchors_loss: float
+    anchors_tcp: float
+    gateway_tcp: float
+    resolver: float
+    use: float
+    cpu: float
+    echo_limited: bool
+
+
+def contrast(seen: Seen, rounds: Flags) -> Contrast:
+    """Return an episode's contrasts over the rounds given."""
+
+    def mean(name: str) -> float:
+        values = seen[name][rounds]
+        return float(np.nanmean(values)) if (~np.isnan(values)).any() else float("nan")
+
+    def above(name: str) -> float:
+        usual = seen[name][seen.measured]
+        known = usual[~np.isnan(usual)]
+        return max(mean(name) - float(np.median(known)), 0.0) if len(known) else float("nan")
+
+    def squares(name: str) -> float:
+        usual, here = seen[name][seen.measured], seen[name][rounds]
+        known, here = usual[~np.isnan(usual)], here[~np.isnan(here)]
+        if not len(known) or not len(here):
+            return float("nan")
+        return float(np.sqrt(max(float((here**2).mean()) - float(np.median(known)) ** 2, 0.0)))
+
+    beyond = [above(n) for n in ("reflector_loss_both", "second_loss") if not np.isnan(mean(n))]
+    if not beyond:
+        beyond = [above("media_loss_both")]
+    gateway_loss = above("gateway_echo")
+    beyond_loss = float(min(beyond))
+    limited = gateway_loss > 1.5 * beyond_loss + 0.06
+    jitters = [squares(n) for n in ("reflector_jitter", "second_jitter", "media_jitter")]
+    delays = [above(n) for n in ("reflector_delay", "second_delay", "media_delay")]
+    return Contrast(
+        gateway_loss, squares("gateway_jitter"), above("gateway_delay"), beyond_loss, float(np.nanmin(jitters)),
+        float(np.nanmin(delays)), above("anchors_loss"), mean("anchors_tcp"), mean("gateway_tcp"), mean("resolver"),
+        mean("use"), above("cpu"), limited,
+    )  # fmt: skip
+
+
+def lan_share(c: Contrast) -> float:
+    """Return how much of what calls lost was lost up to the gateway already, 0..1; NaN where that was not measured."""
+    zero = np.zeros(1)
+    parts = []
+    losses = impairment(np.array([c.beyond_loss / 2]), zero, zero)[0] - impairment(zero, zero, zero)[0]
+    if not c.echo_limited and not np.isnan(c.gateway_loss):
+        parts.append((losses, min(c.gateway_loss / max(c.beyond_loss, 1e-4), 1.0)))
+    late = max(c.beyond_jitter - 6.0, 0.0)
+    if not np.isnan(c.gateway_jitter):
+        parts.append((late, min((c.gateway_jitter / max(c.beyond_jitter, 0.5)) ** 2, 1.0)))
+    if not np.isnan(c.gateway_delay):
+        parts.append((0.1 * c.beyond_delay, min(c.gateway_delay / max(c.beyond_delay, 1.0), 1.0)))
+    weight = sum(w for w, _ in parts)
+    return sum(w * share for w, share in parts) / weight if weight > 0 else float("nan")
+
+
+def where(seen: Seen, c: Contrast) -> tuple[str, str]:
+    """Return (side, rule) of an episode of bad quality on the shared way; an empty side: the witness's own radio."""
+    share = lan_share(c)
+    own_radio = seen.facts.witness_on_wifi is True and seen.facts.phones_on_wifi is False
+    sick = (c.gateway_tcp < 0.85) + (c.resolver < 0.8) + (c.cpu > 0.25)
+    if sick >= 2 and not own_radio:
+        return ROUTER, "router_overloaded"
+    if share > 0.5:
+        if own_radio:
+            return (ROUTER, "router_overloaded") if sick >= 2 and c.gateway_tcp < 0.8 else ("", "own_radio")
+        return LAN, "lan_quality"
+    if sick >= 2:
+        return ROUTER, "router_overloaded"
+    if c.use > FULL_LINE:
+        return LAN, "line_full"
+    if np.isnan(share):
+        return ACCESS, "line_unwatched"
+    return ACCESS, "line_quality"
