@@ -21,7 +21,7 @@ from .clock import port_clock
 from .commands import Commander
 from .config import load_config, load_plan
 from .crypto.ed25519 import Signer
-from .identity import CONFIG, JOURNAL, firmware_digest
+from .identity import CONFIG, JOURNAL, firmware_digest, in_place
 from .journal import Journal
 from .link import Link
 from .probing import Parts, make_probe
@@ -37,7 +37,7 @@ from .tally import Tally
 from .uplink import Uplink, tls_context
 
 PLAN = "/plan.cbor"
-CONTROL_OCTETS = 1232  # a DNS reply or a SIP response that is longer is cut off
+CONTROL_OCTETS = 1472  # a DNS reply or a SIP response that is longer is cut off
 MEDIA_OCTETS = 512
 
 # Codes of EVENT_TASK.
@@ -60,8 +60,8 @@ class App:
         self.quiet = Quiet()
         self.slots = Slots(clock, self.plan.batch_s)
         self.link = Link(clock, config.network, board.lan(), event, log)
-        self.control = Datagram(socket, clock, self.link, CONTROL_OCTETS, self.quiet)
-        self.media = Datagram(socket, clock, self.link, MEDIA_OCTETS)
+        self.control = Datagram(socket, clock, self.link, CONTROL_OCTETS, self.quiet, board.urandom)
+        self.media = Datagram(socket, clock, self.link, MEDIA_OCTETS, None, board.urandom)
         self.resolver = Resolver(self.control, clock, board.urandom, self._resolvers(), hosts=config.hosts)
         self.public = Public(event)
         self.probes: dict = {}  # {method: probe}: those that a plan of this boot has needed
@@ -123,6 +123,8 @@ class App:
         )  # fmt: skip
         log("journal: key %s, boot %d, batch %d is the newest" % (journal.kid.hex(), journal.boot, journal.head.seq))
         capabilities = board.capabilities & (~codes.CAN_RAW_ICMP if self.icmp is None else ~0)
+        if in_place():
+            capabilities |= codes.CAN_CODE_IN_PLACE
         self.tally.event(codes.EVENT_BOOT, cause, board.code, capabilities, self.clock.now_us())
         self._start_tasks()
         self._begin_plan()

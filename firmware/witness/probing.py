@@ -3,6 +3,7 @@
 A method that is not here has no probe (self, link) or none on this board; its targets stay unmeasured.
 """
 
+import ssl
 from collections import namedtuple
 
 from linewitness_wire import codes
@@ -17,6 +18,7 @@ public(target, octets) for our public address."""
 def make_probe(method: int, parts: Parts):
     """Return the probe of a method, None where there is none."""
     clock, control, urandom = parts.clock, parts.control, parts.urandom
+    contact = "%s.%s" % (parts.config.site, parts.config.witness)
     if method == codes.METHOD_ICMP and parts.icmp is not None:
         from .probes.icmp import Icmp
 
@@ -36,7 +38,23 @@ def make_probe(method: int, parts: Parts):
     if method == codes.METHOD_SIP_UDP:
         from .probes.sip import Sip
 
-        return Sip(control, clock, urandom, "%s.%s" % (parts.config.site, parts.config.witness))
+        return Sip(control, clock, urandom, contact, parts.config.secrets)
+    if method == codes.METHOD_TLS:
+        from .probes.connection import tls_contexts
+        from .probes.tls import Tls
+
+        return Tls(parts.socket, clock, parts.link, tls_contexts(ssl, ""), parts.quiet)
+    if method in (codes.METHOD_SIP_TCP, codes.METHOD_SIP_TLS):
+        from .probes.connection import Connecting, tls_contexts
+        from .probes.sip_stream import SipStream
+
+        quiet = parts.quiet if method == codes.METHOD_SIP_TLS else None
+        connecting = Connecting(parts.socket, clock, parts.link, tls_contexts(ssl, ""))
+        return SipStream(connecting, quiet, clock, parts.link, urandom, contact, parts.config.secrets)
+    if method == codes.METHOD_CALL:
+        from .probes.call import Call
+
+        return Call(control, parts.media, parts.quiet, clock, urandom, contact, parts.config.secrets)
     if method == codes.METHOD_SNMP:
         from .probes.snmp import Snmp
 

@@ -58,6 +58,7 @@ class Resolver:
         self._hosts = hosts or {}
         self._port = port
         self.failures = 0
+        self.asked = 0  # queries sent
         self._control = control
         self._clock = clock
         self._urandom = urandom
@@ -77,6 +78,19 @@ class Resolver:
         """Return the Services of an SRV name, e.g. "_sip._udp.example.net", in RFC 2782 order. Raises Unresolved."""
         records, _ = await self._look_up(name, TYPE_SRV)
         return self._order(records)
+
+    async def addresses(self, host: str) -> list[str]:
+        """Return all addresses of a name, ascending, or the one of a dotted address. Raises Unresolved."""
+        if dns_message.is_dotted(host):
+            return [host]
+        records, _ = await self._look_up(host, TYPE_A)
+        return sorted([record[1] for record in records], key=_numbers)
+
+    async def servers_of(self, name: str) -> list[tuple[str, int]]:
+        """Return (host, port) of an SRV name, in an order that is always the same (see places). Raises Unresolved."""
+        records, _ = await self._look_up(name, TYPE_SRV)
+        ordered = sorted([(record[1], -record[2], record[4].lower(), record[3]) for record in records])
+        return [(host, port) for _, _, host, port in ordered if host not in ("", ".")]
 
     async def _look_up(self, name: str, kind: int) -> tuple[list[tuple], bool]:
         entry = self._entry((name.lower(), kind))
@@ -129,6 +143,7 @@ class Resolver:
                 return ()
             return codes.FATE_ANSWERED, None
 
+        self.asked += 1
         # A void sample (the loop stalled) measures nothing, but what the server said is as good.
         await self._control.ask(query, self._control.endpoint(server, self._port), judge, TIMEOUT_US)
         return replies[0] if replies else None
@@ -147,3 +162,7 @@ class Resolver:
                 left.remove(record)
                 ordered.append(Service(record[4], record[3]))
         return ordered
+
+
+def _numbers(address: str) -> list[int]:
+    return [int(number) for number in address.split(".")]

@@ -14,15 +14,17 @@ import asyncio
 
 from linewitness_wire import codes, plan, record
 
+from .places import Places, at_place
 from .probes import unresolved
 from .resolver import Unresolved
 
 MINUTE_US = 60_000_000
 SLOT_US = 10_000_000
-WINDOW_METHODS = (codes.METHOD_STAMP,)
+WINDOW_METHODS = (codes.METHOD_STAMP, codes.METHOD_CALL)
+SLOT_METHODS = (codes.METHOD_TLS, codes.METHOD_SIP_TLS)  # handshakes
 LOCAL_METHODS = (codes.METHOD_SELF, codes.METHOD_LINK)
-GATEWAY = "gateway"
 WINDOW_TAIL_US = 500_000  # what a window needs beyond its last packet, beside its loss threshold
+CALL_TAIL_US = 4_000_000  # ... a test call: echoes and BYE
 
 
 class Slots:
@@ -104,7 +106,7 @@ class Schedule:
         self._link = link
         self._plan = the_plan
         self._probes = probes
-        self._resolver = resolver
+        self._places = Places(resolver, link.gateway, clock)
         self._tally = tally
         self._slots = slots
         self._random = random
@@ -131,12 +133,14 @@ class Schedule:
         due_us = self._clock.now_us() + self._random(self._period_us(target, window))
         while True:
             await self._sleep_until(due_us, target, window)
+            if target.method in SLOT_METHODS:
+                await self._slot_begins(progress)
             began_us = self._clock.now_us()
             await (self._run_window(index, target) if window else self._run_shot(index, target))
             progress()
             period_us = self._period_us(target, window)
             due_us = began_us + period_us - period_us // 8 + self._random(period_us // 4)
-            if not window:
+            if target.method != codes.METHOD_STAMP:
                 # A server that asked to be left alone is.
                 due_us = max(due_us, self._probes[target.method].retry_at_us(target))
 
@@ -151,6 +155,12 @@ class Schedule:
             if now_us >= due_us:
                 return
             await self._clock.sleep_until(min(due_us, now_us + 1_000_000))
+
+    async def _slot_begins(self, progress) -> None:
+        """Return in a housekeeping slot."""
+        while not self._slots.left_us():
+            progress()
+            await self._clock.sleep_ms(min(1_000, self._slots.until_us() // 1000 + 1))
 
     def _period_us(self, target, window: bool) -> int:
         fast = not window and self._rounds.segment_fails(target.segment)
@@ -170,40 +180,39 @@ class Schedule:
             self._rounds.note(index, sample.fate == codes.FATE_ANSWERED)
 
     async def _sample(self, target):
-        try:
-            address = await self._address(target)
-        except Unresolved:
-            address = None
-        if address is None:
+        place = await self._place(target)
+        if place is None:
             return unresolved(self._clock.now_us())
-        return await self._probes[target.method].run(target, address)
+        return await self._probes[target.method].run(at_place(target, place), place.address)
 
-    async def _address(self, target) -> "str | None":
-        """The dotted address of a target. Raises Unresolved; None for the gateway of a link that has none."""
-        if target.host == GATEWAY:
-            return self._link.gateway()
-        return (await self._resolver.address(target.host)).address
+    async def _place(self, target):
+        """Return the Place of a target, None where there is none now."""
+        try:
+            place = await self._places.find(target)
+        except Unresolved:
+            return None
+        if place is not None and place.took_us is not None and target.method not in WINDOW_METHODS:
+            self._probes[target.method].resolved(target, place.took_us)
+        return place
 
     async def _run_window(self, index: int, target) -> None:
-        try:
-            address = await self._address(target)
-        except Unresolved:
+        place = await self._place(target)
+        if place is None or not self._link.is_up():
             return  # nothing was sent: the time stays unmeasured
-        if address is None or not self._link.is_up():
-            return
         async with self._window:
             await self._window_may_begin(target)
             self._tally.sending(index)
             done = False
             try:
-                reading = await self._probes[target.method].run(target, address)
+                reading = await self._probes[target.method].run(at_place(target, place), place.address)
                 self._tally.add_window(index, reading)
                 done = True
             finally:
                 if not done:
                     self._tally.given_up(index)
-        if reading[record.SENT] > reading.get(record.SELF_DELAYED, 0):
-            self._rounds.note(index, reading[record.ANSWERED] > 0)
+        good = is_good(reading)
+        if good is not None:
+            self._rounds.note(index, good)
 
     async def _window_may_begin(self, target) -> None:
         length_us = window_us(target)
@@ -212,8 +221,21 @@ class Schedule:
             await self._clock.sleep_ms(wait_us // 1000 + 1)
 
 
+def is_good(reading: dict) -> "bool | None":
+    """Whether a window's reading is a good round of its target; None where the witness spoilt it."""
+    outcome = reading.get(record.CALL)
+    if outcome is not None:
+        return None if outcome == codes.CALL_NOT_SENT else outcome == codes.CALL_DONE
+    if reading[record.SENT] <= reading.get(record.SELF_DELAYED, 0):
+        return None
+    return reading[record.ANSWERED] > 0
+
+
 def window_us(target) -> int:
     """How long a call-quality window of a target takes, its loss threshold included."""
+    if target.method == codes.METHOD_CALL:
+        seconds = target.options.get(plan.OPTION_SECONDS, plan.CALL_SECONDS_LEAST)
+        return seconds * 1_000_000 + target.timeout_ms * 1000 + CALL_TAIL_US
     packets = target.options.get(plan.OPTION_PACKETS, 250)
     interval_ms = target.options.get(plan.OPTION_INTERVAL_MS, 20)
     return (packets * interval_ms + target.timeout_ms) * 1000 + WINDOW_TAIL_US

@@ -28,6 +28,7 @@ ENDPOINTS_KEPT = 32
 NO_ROUTE = (getattr(errno, "ENETUNREACH", 101), errno.EHOSTUNREACH)
 PROVISIONAL = ()  # what `judge` returns for a reply that is not the final one
 PROTOCOL_ICMP = 1
+PORT_LEAST, PORT_TRIES = 16_384, 8  # bound ports are the even ones of PORT_LEAST to 32,766
 
 
 class Ready:
@@ -121,10 +122,12 @@ class Datagram:
     """A UDP socket with its listeners.
 
     socket: the module; size_octets: the longest datagram worth reading (more is cut off). With a `quiet`, `ask` waits
-    until no window runs before it sends.
+    until no window runs before it sends. With `urandom` (n -> n octets) it is bound to a random even port, for what
+    tells its peers where to answer: `port`, else 0. `source` is where the datagram comes from that a listener is
+    offered.
     """
 
-    def __init__(self, socket, clock, link, size_octets: int, quiet: Quiet | None = None) -> None:
+    def __init__(self, socket, clock, link, size_octets: int, quiet: Quiet | None = None, urandom=None) -> None:
         self.clock = clock
         self.link = link
         self.strays = 0
@@ -135,7 +138,23 @@ class Datagram:
         self._endpoints: dict[tuple[str, int], object] = {}
         self._sock = socket.socket(socket.AF_INET, *self._kind(socket))
         self._sock.setblocking(False)
+        self.source: object = None
+        self.port = self._bind(urandom) if urandom is not None else 0
         self._readable = Ready(self._sock)
+
+    def _bind(self, urandom) -> int:
+        """Bind to a port that nobody has; return it. Raises OSError."""
+        for _ in range(PORT_TRIES):
+            draw = urandom(2)
+            port = PORT_LEAST + 2 * ((draw[0] << 8 | draw[1]) & 0x1FFF)
+            try:
+                self._sock.bind(self._socket.getaddrinfo("0.0.0.0", port)[0][-1])
+            except OSError as e:
+                if e.errno != errno.EADDRINUSE:
+                    raise
+                continue
+            return port
+        raise OSError(errno.EADDRINUSE)
 
     def _kind(self, socket) -> tuple:
         return (socket.SOCK_DGRAM,)
@@ -153,7 +172,9 @@ class Datagram:
         return peer
 
     def listen(self, peer: object, accept) -> _Listener:
-        """Offer datagrams from peer to accept(octets, received_us) -> bool; return what `forget` takes."""
+        """Offer datagrams from peer (None: from anywhere) to accept(octets, received_us) -> bool; return what `forget`
+        takes.
+        """
         listener = _Listener(peer, accept)
         self._listeners.append(listener)
         return listener
@@ -212,12 +233,13 @@ class Datagram:
                     continue
                 raise
             received_us = self.clock.now_us()
+            self.source = peer
             if not self._dispatch(octets, peer, received_us):
                 self.strays += 1
 
     def _dispatch(self, octets: bytes, peer: object, received_us: int) -> bool:
         for listener in self._listeners:
-            if listener.peer == peer and listener.accept(octets, received_us):
+            if (listener.peer is None or listener.peer == peer) and listener.accept(octets, received_us):
                 return True
         return False
 

@@ -47,7 +47,7 @@ async def main():
     tasks = [asyncio.create_task(clock.run(lambda: None))]
     tasks += [asyncio.create_task(s.run()) for s in (control, media, raw)]
     icmp, dns = Icmp(raw, clock, os.urandom), Dns(control, clock, os.urandom)
-    tcp, sip = Tcp(socket, clock, link), Sip(control, clock, os.urandom, "noc@example.com")
+    tcp, sip = Tcp(socket, clock, link), Sip(control, clock, os.urandom, "noc@example.com", {})
     stamp = Stamp(media, quiet, clock, os.urandom, {})
     resolver = Resolver(control, clock, os.urandom, ["192.168.1.1"])
     edge, hole = "198.51.100.10", "198.51.100.66"

@@ -91,7 +91,7 @@ def test_the_labs_sip_responder_takes_our_options_for_a_request_of_rfc_3261():
                 CONTROL,
                 f"""
 from witness.probes.sip import Sip
-probe = Sip(control, clock, os.urandom, "noc@example.com")
+probe = Sip(control, clock, os.urandom, "noc@example.com", {{}})
 tell(await probe.run(target(codes.METHOD_SIP_UDP, {sip.address[1]}), "127.0.0.1"))
 """,
             )

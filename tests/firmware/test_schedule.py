@@ -119,6 +119,8 @@ class LinkUp:
 
 
 class Resolver:
+    asked = 0
+
     async def address(self, host: str) -> Any:
         return type("Address", (), {"address": host})
 

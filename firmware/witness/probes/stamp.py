@@ -1,21 +1,19 @@
 """The call-quality window: a STAMP Session-Sender (RFC 8762) whose packets are like those of a call.
 
-By default 250 packets, 20 ms apart, of 172 octets of UDP payload (a G.711 call's, with its RTP header), each sent at
-its own absolute time so that nothing drifts. Every window is a session of its own: a random SSID, the sequence from 0,
-timestamps from a random base, so that no reply of another window and no guess is taken for ours. Replies are decoded
-as they come, for the socket queues only four.
+By default 250 packets, 20 ms apart, of 172 octets of UDP payload (a G.711 call's, with its RTP header). Every window is
+a session of its own: a random SSID, the sequence from 0, timestamps from a random base, so that no reply of another
+window and no guess is taken for ours. Replies are decoded as they come, for the socket queues only four.
 
 OPTION_SECRET names the key of authenticated mode; then replies without the right HMAC are malformed. Which codec and
 jitter buffer the rating stands for is the plan's choice (OPTION_CODEC, OPTION_BUFFER_MS).
 """
 
-import asyncio
 import struct
 
 from linewitness_wire import codes, plan
-from witness.sample import within
 
 from . import stamp_packet
+from .stream import Stream
 from .window import Window
 
 PORT = 862
@@ -57,8 +55,8 @@ class Stamp:
         async with self._quiet:
             window = Window(packets, interval_us, timeout_us, address in self._stateful)
             session = _Session(self._media, self._clock, self._urandom, peer, key, window)
-            padding = session.padding(min(options.get(plan.OPTION_PAYLOAD, PAYLOAD_OCTETS), PAYLOAD_MAX_OCTETS))
-            start_us, span_us = await session.run(packets, interval_us, timeout_us, padding)
+            session.pad(min(options.get(plan.OPTION_PAYLOAD, PAYLOAD_OCTETS), PAYLOAD_MAX_OCTETS))
+            start_us, span_us = await session.run(packets, interval_us, timeout_us)
         codec = options.get(plan.OPTION_CODEC, CODEC)
         reading = window.reading(start_us, span_us, codec, options.get(plan.OPTION_BUFFER_MS, BUFFER_MS) * 1000)
         if window.stateful and address not in self._stateful:
@@ -79,73 +77,32 @@ class Stamp:
             raise UnknownSecret("the secret %r is no key in hex" % name)
 
 
-class _Session:
-    """One session with a reflector: sends the packets of a window and takes the replies."""
+class _Session(Stream):
+    """One session with a reflector."""
 
     def __init__(self, media, clock, urandom, peer: object, key: bytes | None, window: Window) -> None:
-        self._media = media
-        self._clock = clock
-        self._peer = peer
+        super().__init__(media, clock, peer, window)
         self._key = key
-        self._window = window
         self._ssid, self._base_s = struct.unpack(">HI", urandom(6))
         self._ssid = self._ssid or 1
-        self._start_us = 0
-        self._checked_us = 0
-        self._complete = asyncio.Event()
+        self._padding = b""
 
-    def padding(self, payload_octets: int) -> bytes:
-        """Return what brings a packet of this session to payload_octets."""
+    def pad(self, payload_octets: int) -> None:
+        """Bring the packets of this session to payload_octets."""
         base = stamp_packet.BASE_OCTETS if self._key is None else stamp_packet.AUTHENTICATED_OCTETS
-        return stamp_packet.padded(payload_octets, base)
+        self._padding = stamp_packet.padded(payload_octets, base)
 
-    async def run(self, packets: int, interval_us: int, timeout_us: int, padding: bytes) -> tuple[int, int]:
-        """Send all and wait for the replies; return when the first was sent and how long it all took."""
-        self._clock.watch()
-        listener = self._media.listen(self._peer, self._accept)
-        try:
-            await asyncio.sleep_ms(0)  # lets the clock begin to watch
-            self._start_us = self._checked_us = self._clock.now_us()
-            for sequence in range(packets):
-                await self._until(self._start_us + sequence * interval_us)
-                self._send(sequence, padding)
-                self._look_for_stall()
-            await self._replies(timeout_us)
-            self._look_for_stall()
-        finally:
-            self._media.forget(listener)
-            self._clock.unwatch()
-        self._window.close(self._media.link.is_up())
-        return self._start_us, self._clock.now_us() - self._start_us
-
-    async def _until(self, at_us: int) -> None:
-        """Return at at_us, not before: asyncio sleeps whole milliseconds, the rest is spent in turns of the loop."""
-        while True:
-            left_us = at_us - self._clock.now_us()
-            if left_us <= 0:
-                return
-            await asyncio.sleep_ms(left_us // 1000)
-
-    def _send(self, sequence: int, padding: bytes) -> None:
-        sent = self._timestamp(self._clock.now_us())
+    def packet(self, sequence: int, at_us: int) -> bytes:
+        """Return a Session-Sender packet."""
+        sent = self._timestamp(at_us)
         if self._key is None:
-            packet = stamp_packet.encode_sender(sequence, sent, self._ssid, padding)
-        else:
-            packet = stamp_packet.encode_authenticated(sequence, sent, self._ssid, padding, self._key)
-        at_us = self._clock.now_us()
-        self._window.note_sent(at_us - self._start_us)
-        if not self._media.link.is_up():
-            self._window.note_refused(True, None)
-            return
-        number = self._media.send(packet, self._peer)
-        if number:
-            sample = self._media.refused(number, at_us)
-            self._window.note_refused(sample.fate == codes.FATE_VOID, sample.code)
+            return stamp_packet.encode_sender(sequence, sent, self._ssid, self._padding)
+        return stamp_packet.encode_authenticated(sequence, sent, self._ssid, self._padding, self._key)
 
     def _timestamp(self, at_us: int) -> int:
         return stamp_packet.ntp_of_us(at_us + self._base_s * 1_000_000)
 
-    def _accept(self, octets: bytes, received_us: int) -> bool:
+    def accept(self, octets: bytes, received_us: int) -> bool:
         """Take a datagram of the reflector; return False for a reply that belongs to another session."""
         window = self._window
         try:
@@ -160,17 +117,5 @@ class _Session:
         if not 0 <= stamp_packet.us_between(reflected.sender_sent, self._timestamp(sent_us)) <= ENCODING_US:
             return False
         window.note_reply(reflected, received_us - self._start_us, self._clock.stall_us_since(sent_us))
-        if not window.outstanding:
-            self._complete.set()
+        self.replied()
         return True
-
-    def _look_for_stall(self) -> None:
-        now_us = self._clock.now_us()
-        self._window.note_stall(now_us - self._start_us, self._clock.stall_us_since(self._checked_us))
-        self._checked_us = now_us
-
-    async def _replies(self, timeout_us: int) -> None:
-        """Return when every packet is answered, or timeout_us after the last."""
-        self._complete.clear()
-        if self._window.outstanding:
-            await within(timeout_us, self._complete.wait)

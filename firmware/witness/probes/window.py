@@ -84,6 +84,10 @@ class Window:
             self.malformed += 1
             return
         self._count_reflector(reflected.sequence, sequence)
+        self.note_echo(sequence, round_us, held_us, stall_us)
+
+    def note_echo(self, sequence: int, round_us: int, held_us: int, stall_us: int) -> None:
+        """Take a reply to packet `sequence`, round_us after it was sent; held_us of that the far end kept it."""
         if self._state[sequence] in (_ANSWERED, _TOO_LATE) or self._rtt_us[sequence] != _NONE:
             self._duplicate += 1
             return
