@@ -122,7 +122,7 @@ def measures(found: Records) -> dict[str, Any]:
     out["FB_decoy_n"] = [sum(o.blamed for o in decoys), len(decoys)]
     out["PF_causes"] = len(found.causes)
     out["FB_shared_decoy_sitefrac"] = shared_decoys(found)
-    out["FB_min_site_month"] = found.false_blame_min / found.sites * month
+    out["FB_min_site_month"] = ratio(sum(found.false_blame_min), found.sites) * month
     out["false_breach_min_site_month"] = found.false_breach_s / 60 / found.sites * month
     ious, starts, ends = ([f[1] for f in found.fits], [f[2] for f in found.fits], [f[3] for f in found.fits])
     out["IoU_med"] = float(np.median(ious)) if ious else 0.0
@@ -197,6 +197,34 @@ def intervals(found: Records, seed: int = 0, draws: int = 1000) -> dict[str, tup
         drawn[draw] = [values[name] for name in WITH_INTERVAL]
     low, high = np.quantile(drawn, (0.025, 0.975), axis=0).tolist()
     return {name: (low[at], high[at]) for at, name in enumerate(WITH_INTERVAL)}
+
+
+def other_intervals(found: Records, seed: int = 0, draws: int = 1000) -> dict[str, tuple[float, float]]:
+    """Return 95 % intervals of what isn't a ratio over causes: start errors by bootstrap over causes, minutes and
+    credits by bootstrap over sites."""
+    rng = np.random.default_rng(seed)
+    month = 30 / found.days
+    by_site = {
+        "FB_min_site_month": np.array(found.false_blame_min) * month,
+        "sla_mae_min_month": np.abs(found.sla_error_min),
+        "credit_over": (np.array(found.credit_error) > 0).astype(float),
+    }
+    drawn: dict[str, list[float]] = {name: [] for name in by_site}
+    for _ in range(draws if found.sites else 0):
+        chosen = rng.integers(found.sites, size=found.sites)
+        for name, values in by_site.items():
+            drawn[name].append(float(values[chosen].mean()))
+    errors: dict[str, list[float]] = defaultdict(list)
+    for fit in found.fits:
+        errors[fit.cause].append(fit.start_error_s)
+    groups = [np.array(group) for _, group in sorted(errors.items())]
+    if groups:
+        drawn["start_err_med_s"] = [
+            float(np.median(np.concatenate([groups[i] for i in rng.integers(len(groups), size=len(groups))])))
+            for _ in range(draws)
+        ]
+    bounds = {name: np.quantile(values, (0.025, 0.975)).tolist() for name, values in drawn.items() if values}
+    return {name: (low, high) for name, (low, high) in bounds.items()}
 
 
 def pooled(parts: list[Records]) -> Records:

@@ -98,10 +98,10 @@ class Records:
     left_out: Counter[tuple[str, str]] = field(default_factory=Counter)
     false_blame_kinds: Counter[str] = field(default_factory=Counter)
     causes: set[str] = field(default_factory=set)
-    false_blame_min: float = 0.0
-    false_breach_s: float = 0.0
+    false_blame_min: list[float] = field(default_factory=list)  # a site each, as the next two
     sla_error_min: list[float] = field(default_factory=list)
     credit_error: list[float] = field(default_factory=list)
+    false_breach_s: float = 0.0
     verdicts: int = 0
     sites: int = 0
     days: float = 1.0
@@ -170,7 +170,7 @@ class SiteScorer:
         anything = np.any(list(self.said.values()), axis=0)
         hurt = np.any(list(self.hurt.values()), axis=0)
         records.false_breach_s += float((anything & ~widened(hurt, TOLERANCE)).sum()) * GRID_S
-        records.false_blame_min += float((self.blamed & ~self.near_blamed).sum()) * GRID_S / 60
+        records.false_blame_min.append(float((self.blamed & ~self.near_blamed).sum()) * GRID_S / 60)
         self.judge_verdicts(records)
         for line in self.faults:
             self.judge_fault(records, line)
