@@ -72,6 +72,7 @@ def run_on_board(
         network=network or {"mode": "real"},
         virtual_clock=virtual_clock,
         erase_pause=False,
+        heap_kb=1024 if vm == "unix" else None,  # 64-bit objects are twice as large, and it compiles from source
     )
     device = Device(settings, printed.extend)
     try:
