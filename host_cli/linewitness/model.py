@@ -20,7 +20,7 @@ import typing
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-FORMAT = 1  # of a Settlement's JSON
+FORMAT = 2  # of a Settlement's JSON
 
 
 class Segment(enum.StrEnum):
@@ -205,7 +205,8 @@ class Verdict:
 
     segment is None where the side is `undetermined` and more than one could be it: candidates lists them. excluded
     says why it was none of the others. claimable: the claim against the provider may count it (min of the bounds).
-    confidence is 0..100 (percent, a whole number).
+    confidence is 0..100 (percent, a whole number). kind: what failed, where that decides whether it is downtime, such
+    as `provider.edge_degraded` (one dead member of a set: no minute of downtime); empty where it need not be told.
     """
 
     site: str
@@ -219,6 +220,7 @@ class Verdict:
     excluded: tuple[Exclusion, ...]
     caveats: tuple[str, ...]
     claimable: bool
+    kind: str = ""
 
     @property
     def min_us(self) -> int:
@@ -233,11 +235,13 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The seconds of one site (or all: site "*") under one availability commitment in one month of the contract.
+    """The seconds of one site (or all: site "*") under one availability commitment in one window of the contract.
 
+    month: 2026-03, or the contract's longer window: 2026-03+2 (two months), 2026-Q1, 2026.
     up_s + claimed_s + sum(excluded_s) + sum(not_claimable_s) + unknown_s = total_s. excluded_s: (clause, seconds);
     not_claimable_s: (side, or the contract's rule, seconds). claimed_max_s is what the wider bounds would give;
-    downtime_s is claimed_s rounded as the contract says, and what availability and credit are reckoned from.
+    downtime_s is claimed_s rounded as the contract says: availability is 1 - downtime_s / counted_s, and counted_s is
+    total_s without what the contract takes out of it. claims: the downtimes that are claimed, [start_us, end_us).
     """
 
     site: str
@@ -259,6 +263,8 @@ class Account:
     target_ppm: int
     met: bool
     credit_percent_milli: int  # thousandths of a percent of the contract's base
+    counted_s: int
+    claims: tuple[tuple[int, int], ...]
 
     @property
     def standing(self) -> str:
@@ -270,8 +276,67 @@ class Account:
             return "breach"
         if self.unknown_s == self.total_s:
             return "unmeasured"
-        possible = self.claimed_max_s * 1_000_000 > (1_000_000 - self.target_ppm) * self.total_s
+        possible = self.claimed_max_s * 1_000_000 > (1_000_000 - self.target_ppm) * self.counted_s
         return "possible" if possible else "met"
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How a commitment other than availability was kept in one window of the contract, by counting what was judged.
+
+    metric says what is counted: call-quality windows or intervals (mos, loss, jitter, latency, call_quality), tickets
+    (response, update, restore) or interruptions (failover). unit is that of limit, achieved and worst: milli_mos, ppm,
+    us. achieved: the mean, the share beyond the limit, or the longest, of what may be claimed; worst: were all of it
+    claimed that may not be; None: nothing to reckon from.
+    judged = kept + failed; excluded by clause and not claimable by rule are counts beside it.
+    """
+
+    site: str
+    contract: str
+    commitment: str
+    metric: str
+    month: str
+    time_zone: str
+    start_us: int
+    end_us: int
+    unit: str
+    limit: int
+    achieved: int | None
+    worst: int | None
+    judged: int
+    failed: int
+    excluded: tuple[tuple[str, int], ...]
+    not_claimable: tuple[tuple[str, int], ...]
+    met: bool
+    possible: bool  # kept by what may be claimed, missed by the rest or by the longest bounds
+    credit_percent_milli: int
+
+    @property
+    def standing(self) -> str:
+        """Return breach, possible (not claimed), unmeasured or met, as an Account does."""
+        if not self.met:
+            return "breach"
+        if self.possible:
+            return "possible"
+        return "met" if self.judged else "unmeasured"
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What a contract owes a site (or all: "*") for one window: parts are (commitment, thousandths of a percent).
+
+    percent_milli is their sum under the contract's cap over all credits. amount_minor: hundredths of the currency,
+    None where the charge is not known.
+    """
+
+    site: str
+    contract: str
+    month: str
+    base: str
+    parts: tuple[tuple[str, int], ...]
+    percent_milli: int
+    currency: str
+    amount_minor: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -397,6 +462,8 @@ class Settlement:
     outages: tuple[OutagePost, ...]
     coverage: tuple[Coverage, ...]
     findings: tuple[Finding, ...]
+    tallies: tuple[Tally, ...] = ()
+    dues: tuple[Due, ...] = ()
 
     def to_plain(self) -> dict[str, Any]:
         """Return the settlement as plain dicts and lists, its format named."""

@@ -38,7 +38,9 @@ def settle_fleet(
 
     sites: show these only; all sites are pooled all the same. Raises Incomplete where nothing was measured.
     """
-    known = {s.name: SiteInfo(s.name, s.isp, s.provider, s.carrier) for s in fleet.sites()}
+    known = {
+        s.name: SiteInfo(s.name, s.isp, s.provider, s.carrier, s.network["kind"] == "ethernet") for s in fleet.sites()
+    }
     for name in sites:
         if name not in known:
             raise CannotDo(f"no site '{name}'", "--site", "linewitness site list")
@@ -96,7 +98,8 @@ def read_contracts(fleet: Fleet) -> list[Contract]:
 
 
 def only(settlement: Settlement, sites: set[str]) -> Settlement:
-    """Return the part of a settlement that is about some of its sites."""
+    """Return the part of a settlement that is about some of its sites, or about all of them together."""
+    shown = {*sites, "*"}
     kept = [i for i, v in enumerate(settlement.verdicts) if v.site in sites]
     places = {old: new for new, old in enumerate(kept)}
     return replace(
@@ -105,7 +108,9 @@ def only(settlement: Settlement, sites: set[str]) -> Settlement:
         spans=tuple(s for s in settlement.spans if s.site in sites),
         verdicts=tuple(settlement.verdicts[i] for i in kept),
         breaches=tuple(replace(b, verdict=places[b.verdict]) for b in settlement.breaches if b.site in sites),
-        accounts=tuple(a for a in settlement.accounts if a.site in sites),
+        accounts=tuple(a for a in settlement.accounts if a.site in shown),
+        tallies=tuple(t for t in settlement.tallies if t.site in shown),
+        dues=tuple(d for d in settlement.dues if d.site in shown),
         coverage=tuple(c for c in settlement.coverage if c.site in sites),
         findings=tuple(
             f for f in settlement.findings if f.subject.split("/")[0] in sites or f.kind.startswith(("post", "maint"))

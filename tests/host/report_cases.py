@@ -153,6 +153,8 @@ def account(site: str, claimed_s: int, customer_s: int, unknown_s: int = 3, excl
         999_990,
         claimed_s * 100_000 <= total_s,
         5_000 if claimed_s > 26 else 0,
+        total_s,
+        ((MARCH_US, MARCH_US + claimed_s * S),) if claimed_s else (),
     )
 
 

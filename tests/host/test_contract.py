@@ -33,7 +33,7 @@ rounding = "none"
 kind = "maintenance"
 clause = "4.2"
 notice_h = 48
-[credit]
+[[credit]]
 base = "mrc"
 cap_percent = 50
 [[credit.band]]
@@ -54,6 +54,8 @@ response_min = 15
 update_min = 60
 restore_min = 240
 hours = "24x7"
+[source]
+sha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 """
 
 
@@ -63,8 +65,7 @@ def test_a_good_contract_holds() -> None:
     assert contract is not None
     assert contract.commitments[0].target_ppm == 999_900
     assert contract.exclusions[0].notice_h == Decimal(48)
-    assert contract.credit is not None
-    assert [b.percent_milli for b in contract.credit.bands] == [10_000, 25_500]
+    assert [b.pay.percent_milli for b in contract.credits[0].bands] == [10_000, 25_500]
     assert contract.priorities[0].restore_min == 240
 
 
@@ -78,10 +79,10 @@ def test_a_good_contract_holds() -> None:
         ("target_percent = 99.99", "target_percent = 101", 8, "commitment[0].target_percent", "at most 100"),
         ('starts_at = "failure"', 'starts_at = "sometime"', 12, "downtime.starts_at", "wanted one of failure"),
         ("Europe/London", "Europe/Leeds", 4, "contract.time_zone", "no IANA time zone"),
-        ("below_percent = 99\n", "below_percent = 98\n", 28, "credit.band[1].below_percent", "hole: 98 to 99"),
-        ("below_percent = 99\n", "below_percent = 99.5\n", 28, "credit.band[1].below_percent", "overlap: 99 to 99.5"),
-        ("below_percent = 99.99\n", "below_percent = 99.9\n", 24, "credit.band[0].below_percent", "hole: 99.9 to"),
-        ("from_percent = 0\n", "from_percent = 90\n", 27, "credit.band[1].from_percent", "hole: 0 to 90"),
+        ("below_percent = 99\n", "below_percent = 98\n", 28, "credit[0].band[1].below_percent", "hole: 98 to 99"),
+        ("below_percent = 99\n", "below_percent = 99.5\n", 28, "credit[0].band[1].below_percent", "overlap: 99 to 99.5"),
+        ("below_percent = 99.99\n", "below_percent = 99.9\n", 24, "credit[0].band[0].below_percent", "hole: 99.9 to"),
+        ("from_percent = 0\n", "from_percent = 90\n", 27, "credit[0].band[1].from_percent", "hole: 0 to 90"),
         ("restore_min = 240", "restore_min = 5", 38, "priority[0].restore_min", "before response"),
         ('kind = "maintenance"', 'kind = "capacity"', 18, "exclusion[0].notice_h", "belongs to kind maintenance"),
         ("name = \"P1\"", "name = P1", 35, "toml", "Invalid value"),
@@ -134,7 +135,7 @@ def test_contract_check_prints_each_problem_and_exits_with_3(tmp_path: Path) -> 
     path.write_text(GOOD.replace("below_percent = 99\n", "below_percent = 98\n"))
     result = CliRunner().invoke(cli.main, ["contract", "check", str(path)])
     assert result.exit_code == 3
-    assert f"{path}:28: refused: credit.band[1].below_percent: hole: 98 to 99" in result.stdout
+    assert f"{path}:28: refused: credit[0].band[1].below_percent: hole: 98 to 99" in result.stdout
     path.write_text(GOOD)
     result = CliRunner().invoke(cli.main, ["contract", "check", str(path), "--json"])
     assert (result.exit_code, json.loads(result.stdout)["result"]) == (0, "holds")

@@ -61,7 +61,7 @@ def test_json_gives_the_same_value_and_the_same_bytes() -> None:
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        (lambda d: d.update(format=2), "wanted format 1"),
+        (lambda d: d.update(format=1), "wanted format 2"),
         (lambda d: d.pop("verdicts"), "wanted the fields"),
         (lambda d: d.update(extra=1), "wanted the fields"),
         (lambda d: d.update(start_us="0"), r"Settlement.start_us: wanted int"),
@@ -86,7 +86,7 @@ def test_an_account_says_where_it_stands(claimed_s: int, claimed_max_s: int, met
     total_s = 30 * 86_400
     account = Account(
         "leeds", "acme", "availability", "2026-04", "UTC", 0, total_s * 1_000_000, total_s, total_s - claimed_s,
-        claimed_s, claimed_max_s, claimed_s, (), (), 0, 999_990, 999_990, met, 0,
+        claimed_s, claimed_max_s, claimed_s, (), (), 0, 999_990, 999_990, met, 0, total_s, (),
     )  # fmt: skip
     assert account.standing == standing
 
@@ -95,6 +95,6 @@ def test_a_month_in_which_nothing_was_measured_is_not_met() -> None:
     total_s = 30 * 86_400
     account = Account(
         "leeds", "acme", "availability", "2026-04", "UTC", 0, total_s * 1_000_000, total_s, 0,
-        0, 0, 0, (), (), total_s, 1_000_000, 999_990, True, 0,
+        0, 0, 0, (), (), total_s, 1_000_000, 999_990, True, 0, total_s, (),
     )  # fmt: skip
     assert account.standing == "unmeasured"

@@ -17,9 +17,12 @@ from linewitness.model import (
     SegmentSpan,
     Side,
     State,
+    Ticket,
+    TicketAct,
+    TicketEvent,
     Verdict,
 )
-from linewitness.settle.account import account
+from linewitness.settle.account import SiteEvidence, account
 from linewitness.settle.calendar import month_interval
 from linewitness.settle.contract import Contract, load
 from linewitness.settle.intervals import intersect, length, subtract, union
@@ -92,7 +95,13 @@ def reckon(
     tickets_us: tuple[int, ...] = (),
 ) -> Account:
     terms = terms or contract()
-    return account(terms, terms.commitments[0], "leeds", MONTH, verdicts, spans, posts, tickets_us)
+    tickets = tuple(ticket(at_us) for at_us in tickets_us)
+    return account(terms, terms.commitments[0], SiteEvidence("leeds", verdicts, spans, tickets), MONTH, posts)
+
+
+def ticket(opened_us: int, *later: tuple[int, TicketAct], priority: str = "P1") -> Ticket:
+    events = [(opened_us, TicketAct.OPENED), *later]
+    return Ticket("acme", f"T{opened_us}", (), priority, tuple(TicketEvent(at, act, "", at) for at, act in events))
 
 
 def total(a: Account) -> int:

@@ -1,175 +1,268 @@
 """The contract's arithmetic: every second of its month is up, claimed, excluded, not claimable or unknown. Never two.
 
-Downtime is the shortest that the bounds allow (Verdict.min_us): what lies between the shortest and the longest is
-unknown. Overlaps count once. What the customer's or the ISP's side may have touched, from the last good reading to the
-next, is theirs before anything can be the provider's. Seconds are whole: claimed is rounded down, the others so that
-the sum is the month.
+A second goes to the first of these that has a title to it:
+
+  1. excluded: the contract was not in force, or outside its service hours;
+  2. not claimable: the customer's, the ISP's or the transit's, from the last good reading to the first after it;
+  3. unknown: not measured;
+  4. excluded by a clause: the provider's failure within announced maintenance, or what both sides agreed on;
+  5. claimed: the provider's failure, the shortest that its bounds allow, where the contract lets it count; else not
+     claimable under the rule that forbids it (before the ticket, shorter than the minimum, not confirmed);
+  6. not claimable: undetermined, or the carrier's;
+  7. unknown: between the shortest and the longest that a failure can have lasted;
+  8. up. A degraded edge (one dead member of a set) is no downtime and stays here.
+
+Overlapping failures are one downtime: their union. What has to be continuous is what is left of it after 1 to 4.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
 
-from linewitness.model import Account, OutagePost, SegmentSpan, Side, State, Verdict
-from linewitness.settle.calendar import SECOND_US, month_interval
-from linewitness.settle.contract import Commitment, Contract, ExclusionRule
+from linewitness.model import Account, OutagePost, QualityWindow, SegmentSpan, Side, State, Ticket, Verdict
+from linewitness.settle.calendar import SECOND_US, days_interval, months_in, window_interval
+from linewitness.settle.contract import Commitment, Contract
+from linewitness.settle.credit import Achieved, credit_percent_milli
+from linewitness.settle.exclusions import excluded
 from linewitness.settle.intervals import Interval, intersect, length, subtract, union
 
 UP, CLAIMED, UNKNOWN = "up", "claimed", "unknown"
+EXCLUDED, NOT_CLAIMABLE = "excluded ", "not claimable "
+NOT_IN_FORCE, OUTSIDE_HOURS = "contract not in force", "outside service hours"
 HOUR_US = 3600 * SECOND_US
+EDGE_DEGRADED = "provider.edge_degraded"
+ELSEWHERE = (Side.CUSTOMER, Side.ISP, Side.TRANSIT)
+
+
+@dataclass(frozen=True, slots=True)
+class SiteEvidence:
+    """What settling found at one site: its verdicts, the spans of its provider's segment, its provider's tickets.
+
+    windows: all call-quality windows of its witnesses, controls too; wired: they are on a cable. users: how many
+    people it stands for where sites are weighed against each other.
+    """
+
+    site: str
+    verdicts: Sequence[Verdict]
+    spans: Sequence[SegmentSpan]
+    tickets: Sequence[Ticket] = ()
+    windows: Sequence[QualityWindow] = ()
+    wired: bool = False
+    users: int = 1
+
+
+@dataclass(slots=True)
+class Classes:
+    """A window's instants by class, disjoint; longest: what could be claimed at most, were every bound the widest."""
+
+    parts: dict[str, list[Interval]] = field(default_factory=dict)
+    longest: list[Interval] = field(default_factory=list)
 
 
 def account(
+    contract: Contract, commitment: Commitment, evidence: SiteEvidence, window: str, posts: Sequence[OutagePost]
+) -> Account:
+    """Return the account of a site for a window (2026-03 ...) of the contract. posts: the provider's newest."""
+    whole = window_interval(window, contract.time_zone)
+    classes = classify(contract, commitment, evidence, whole, posts)
+    us = {name: length(parts) for name, parts in classes.parts.items()}
+    downtime_s = sum(rounded(contract.downtime.rounding, i) for i in classes.parts[CLAIMED])
+    return sum_up(contract, commitment, evidence.site, window, us, length(classes.longest), downtime_s,
+                  classes.parts[CLAIMED])  # fmt: skip
+
+
+def classify(
     contract: Contract,
     commitment: Commitment,
-    site: str,
-    month: str,
-    verdicts: Sequence[Verdict],
-    spans: Sequence[SegmentSpan],
+    evidence: SiteEvidence,
+    whole: Interval,
     posts: Sequence[OutagePost],
-    tickets_us: Sequence[int] = (),
-) -> Account:
-    """Return the account of a site for a month of the contract.
+) -> Classes:
+    """Return the disjoint intervals that tile a window, by class, for one site."""
+    left = [whole]
+    parts: dict[str, list[Interval]] = {CLAIMED: [], UNKNOWN: []}
 
-    verdicts and spans are the site's, spans those of the provider's segment; posts the provider's. tickets_us: when
-    tickets were opened, for contracts that count downtime from there.
-    """
-    start_us, end_us = month_interval(month, contract.time_zone)
-    whole = [(start_us, end_us)]
-    classes = _classes(contract, whole, verdicts, spans, posts, tickets_us)
-    seconds = _whole_seconds({name: length(parts) for name, parts in classes.items()}, (end_us - start_us) // SECOND_US)
-    claimed = classes[CLAIMED]
-    longest = union([*claimed, *(i for v in verdicts if v.claimable for i in [(v.start.earliest_us, v.end.latest_us)])])
-    excluded = {n: s for n, s in seconds.items() if n.startswith("excluded ")}
-    others = {n: s for n, s in seconds.items() if n.startswith("not claimable ")}
-    total_s = (end_us - start_us) // SECOND_US
-    downtime_s = min(total_s, sum(_rounded(contract.downtime.rounding, i) for i in union(claimed)))
-    counted_s = total_s
-    if contract.downtime.denominator == "month_without_excluded":
-        counted_s -= sum(excluded.values())
-    available = 1 - Fraction(downtime_s, counted_s) if counted_s else Fraction(1)
-    return Account(
-        site, contract.name, commitment.metric, month, contract.time_zone, start_us, end_us, total_s, seconds[UP],
-        seconds[CLAIMED], -(-length(intersect(longest, whole)) // SECOND_US), downtime_s,
-        tuple(sorted((n.removeprefix("excluded "), s) for n, s in excluded.items() if s)),
-        tuple(sorted((n.removeprefix("not claimable "), s) for n, s in others.items() if s)),
-        seconds[UNKNOWN], -int(-available * 1_000_000 // 1), commitment.target_ppm,
-        available * 1_000_000 >= commitment.target_ppm, credit_percent_milli(contract, available),
-    )  # fmt: skip
-
-
-def credit_percent_milli(contract: Contract, available: Fraction) -> int:
-    """Return the credit in thousandths of a percent of the contract's base for an availability of 0..1."""
-    if contract.credit is None:
-        return 0
-    ppm = available * 1_000_000
-    due = (b.percent_milli for b in contract.credit.bands if b.from_ppm <= ppm < b.below_ppm)
-    return min(next(due, 0), contract.credit.cap_percent_milli)
-
-
-def _classes(
-    contract: Contract,
-    whole: list[Interval],
-    verdicts: Sequence[Verdict],
-    spans: Sequence[SegmentSpan],
-    posts: Sequence[OutagePost],
-    tickets_us: Sequence[int],
-) -> dict[str, list[Interval]]:
-    """Return disjoint intervals that tile the month, by class; the first class that takes an instant keeps it."""
-    left = whole
-    result: dict[str, list[Interval]] = {}
-
-    def take(name: str, intervals: Sequence[Interval]) -> None:
+    def take(name: str, intervals: Iterable[Interval]) -> None:
         nonlocal left
         taken = intersect(intervals, left)
-        result[name] = union([*result.get(name, []), *taken])
-        left = subtract(left, taken)
+        if taken:
+            parts[name] = union([*parts.get(name, []), *taken])
+            left = subtract(left, taken)
 
-    for v in verdicts:
-        if v.side not in (Side.PROVIDER, Side.CARRIER, Side.UNDETERMINED):
-            take(f"not claimable {v.side}", [(v.start.earliest_us, v.end.latest_us)])
-    unmeasured = union(
-        (s.start.earliest_us, s.end.latest_us) for s in spans if s.state is State.UNMEASURED
-    )  # fmt: skip
-    measured = subtract(union((s.start.earliest_us, s.end.latest_us) for s in spans), unmeasured)
-    take(UNKNOWN, subtract(left, measured))
-    for rule in contract.exclusions:
-        if rule.kind == "maintenance":
-            cores = [_core(v) for v in verdicts if v.side is Side.PROVIDER]
-            take(f"excluded {rule.clause}", intersect(cores, announced(rule, posts, whole)))
-    result.setdefault(CLAIMED, [])
-    for v in verdicts:
-        if v.side is Side.PROVIDER:
-            for name, part in _claims(contract, v, tickets_us):
-                take(name, [part])
-    for v in verdicts:
-        if v.side in (Side.UNDETERMINED, Side.CARRIER):
-            take(f"not claimable {v.side}", [(v.start.earliest_us, v.end.latest_us)])
-    for v in verdicts:
-        take(UNKNOWN, [(v.start.earliest_us, v.end.latest_us)])  # between the shortest and the longest
+    verdicts = [v for v in evidence.verdicts if v.kind != EDGE_DEGRADED]
+    theirs = [v for v in verdicts if v.side is Side.PROVIDER]
+    take(EXCLUDED + NOT_IN_FORCE, subtract(left, in_force(contract)))
+    if commitment.hours is not None:
+        take(EXCLUDED + OUTSIDE_HOURS, subtract(left, commitment.hours.intervals(*whole)))
+    for side in ELSEWHERE:
+        take(NOT_CLAIMABLE + side, (hull(v) for v in verdicts if v.side is side))
+    take(UNKNOWN, subtract(left, measured(evidence.spans)))
+    rules = excluded(contract, posts, [whole])
+    for clause, windows in rules.items():
+        take(EXCLUDED + clause, intersect(windows, (core(v) for v in theirs)))
+    claims = Claims(contract, evidence, posts)
+    may_count = countable(contract, commitment, evidence, whole, posts)
+    for name, intervals in claims.reckon([core(v) for v in theirs if v.claimable], may_count):
+        take(name, intervals)
+    take(NOT_CLAIMABLE + "provider, not confirmed from outside", (core(v) for v in theirs if not v.claimable))
+    for side in (Side.UNDETERMINED, Side.CARRIER):
+        take(NOT_CLAIMABLE + side, (hull(v) for v in verdicts if v.side is side))
+    take(UNKNOWN, (hull(v) for v in verdicts))
     take(UP, left)
-    return result
+    widest = countable(contract, commitment, evidence, whole, posts, shortest=True)
+    found = claims.reckon([hull(v) for v in theirs if v.claimable], widest)
+    longest = union([*parts[CLAIMED], *(i for name, intervals in found if name == CLAIMED for i in intervals)])
+    return Classes(parts, longest)
 
 
-def _core(v: Verdict) -> Interval:
+def countable(
+    contract: Contract,
+    commitment: Commitment,
+    evidence: SiteEvidence,
+    whole: Interval,
+    posts: Sequence[OutagePost],
+    *,
+    shortest: bool = False,
+) -> list[Interval]:
+    """Return where a failure of the provider's may count: in force, in hours, measured, no other side's, not excluded.
+
+    shortest: other sides take no more than their shortest, and what was not measured takes nothing: the most that
+    could be.
+    """
+    span = core if shortest else hull
+    result = intersect([whole], in_force(contract))
+    if commitment.hours is not None:
+        result = intersect(result, commitment.hours.intervals(*whole))
+    result = subtract(result, (span(v) for v in evidence.verdicts if v.side in ELSEWHERE))
+    if not shortest:
+        result = intersect(result, measured(evidence.spans))
+    return subtract(result, (i for windows in excluded(contract, posts, [whole]).values() for i in windows))
+
+
+class Claims:
+    """What the contract lets count of downtimes: its beginning, its minimum, its ticket."""
+
+    def __init__(self, contract: Contract, evidence: SiteEvidence, posts: Sequence[OutagePost]) -> None:
+        self.rule = contract.downtime
+        self.tickets = evidence.tickets
+        self.posts = [p for p in posts if not p.maintenance]
+        needs_h = contract.claim.needs_ticket_within_h if contract.claim else None
+        self.needs_us = None if needs_h is None else int(needs_h * HOUR_US)
+        self.needs = f"no ticket within {needs_h} h"
+        self.ours = contract.measure_of_record in ("customer", "either")
+
+    def reckon(self, failures: Sequence[Interval], countable: Sequence[Interval]) -> list[tuple[str, list[Interval]]]:
+        """Return (class, intervals) of failures, of which only what is countable may be claimed."""
+        found: dict[str, list[Interval]] = {CLAIMED: []}
+        least_us = self.rule.min_continuous_s * SECOND_US
+        for start_us, end_us in union(failures):
+            if self.needs_us is not None and not self._reported(start_us, self.needs_us):
+                found.setdefault(NOT_CLAIMABLE + self.needs, []).append((start_us, end_us))
+                continue
+            counts_us = min(end_us, max(start_us, self._counts_from(start_us, end_us)))
+            before = NOT_CLAIMABLE + f"before the {self.rule.starts_at}"
+            found.setdefault(before, []).append((start_us, counts_us))
+            for part in intersect([(counts_us, end_us)], countable):
+                short = NOT_CLAIMABLE + f"shorter than {self.rule.min_continuous_s} s"
+                found.setdefault(CLAIMED if part[1] - part[0] >= least_us else short, []).append(part)
+        return list(found.items())
+
+    def _counts_from(self, start_us: int, end_us: int) -> int:
+        """Return when the contract's clock begins for a failure; its end where it never does."""
+        if self.rule.starts_at == "failure" or (self.rule.starts_at == "detection" and self.ours):
+            return start_us  # the bound that is used is our first failing reading: that is our detection
+        told = [t.opened_us for t in self.tickets if _open_in(t, start_us, end_us)]
+        if self.rule.starts_at == "detection":  # theirs: what they posted, or were told
+            told += [
+                p.created_at_us for p in self.posts
+                if p.created_at_us is not None and p.created_at_us < end_us and (p.resolved_at_us or end_us) > start_us
+            ]  # fmt: skip
+        return min(told, default=end_us)
+
+    def _reported(self, start_us: int, within_us: int) -> bool:
+        return any(_open_in(t, start_us, start_us + within_us + 1) for t in self.tickets)
+
+
+def _open_in(ticket: Ticket, start_us: int, end_us: int) -> bool:
+    """Return whether a ticket was opened in [start_us, end_us), or before and still open at start_us."""
+    return ticket.opened_us < end_us and (ticket.ended_us is None or ticket.ended_us > start_us)
+
+
+def hull(v: Verdict) -> Interval:
+    """Return the longest that a verdict can have lasted."""
+    return (v.start.earliest_us, v.end.latest_us)
+
+
+def core(v: Verdict) -> Interval:
+    """Return the shortest that a verdict can have lasted; it may be empty."""
     return (v.start.latest_us, max(v.start.latest_us, v.end.earliest_us))
 
 
-def _claims(contract: Contract, v: Verdict, tickets_us: Sequence[int]) -> list[tuple[str, Interval]]:
-    """Return what the contract lets claim of a provider's verdict, and under which rule it does not let the rest."""
-    start_us, end_us = _core(v)
-    least_us = contract.downtime.min_continuous_s * SECOND_US
-    if not v.claimable:
-        return [("not claimable provider, not confirmed from outside", (start_us, end_us))]
-    if contract.downtime.starts_at in ("ticket", "notice"):
-        opened_us = min((t for t in tickets_us if t < end_us), default=end_us)
-        opened_us = max(start_us, opened_us)
-        rule = f"not claimable before the {contract.downtime.starts_at}"
-    else:
-        opened_us, rule = start_us, ""
-    before = [(rule, (start_us, opened_us))] if opened_us > start_us else []
-    if end_us - opened_us < least_us:
-        return [*before, (f"not claimable shorter than {contract.downtime.min_continuous_s} s", (opened_us, end_us))]
-    return [*before, (CLAIMED, (opened_us, end_us))]
+def in_force(contract: Contract) -> list[Interval]:
+    return [days_interval(contract.effective_from, contract.effective_until, contract.time_zone)]
 
 
-def announced(rule: ExclusionRule, posts: Sequence[OutagePost], whole: Sequence[Interval]) -> list[Interval]:
-    """Return the maintenance windows that were announced in time, as announced, up to the month's allowance.
-
-    What was run outside of the window is not excluded by it. A post made too late excludes nothing.
-    """
-    windows = []
-    for post in posts:
-        if not post.maintenance or post.scheduled_for_us is None or post.scheduled_until_us is None:
-            continue
-        notice_us = int((rule.notice_h or 0) * HOUR_US)
-        if post.created_at_us is not None and post.created_at_us <= post.scheduled_for_us - notice_us:
-            windows.append((post.scheduled_for_us, post.scheduled_until_us))
-    result = intersect(windows, whole)
-    if rule.max_h_month is None:
-        return result
-    allowance_us, kept = int(rule.max_h_month * HOUR_US), []
-    for start_us, end_us in result:
-        end_us = min(end_us, start_us + allowance_us)
-        kept.append((start_us, end_us))
-        allowance_us -= end_us - start_us
-    return union(kept)
+def measured(spans: Sequence[SegmentSpan]) -> list[Interval]:
+    """Return where a segment's state is known: within spans, and in no bound of one that was not measured."""
+    unmeasured = [(s.start.earliest_us, s.end.latest_us) for s in spans if s.state is State.UNMEASURED]
+    return subtract(((s.start.earliest_us, s.end.latest_us) for s in spans), unmeasured)
 
 
-def _rounded(rounding: str, interval: Interval) -> int:
+def rounded(rounding: str, interval: Interval) -> int:
     """Return the whole seconds that the contract counts for one downtime."""
     us = interval[1] - interval[0]
-    if rounding == "minute_down":
-        return us // (60 * SECOND_US) * 60
-    if rounding == "minute_up":
-        return -(-us // (60 * SECOND_US)) * 60
-    return us // SECOND_US
+    if rounding == "none":
+        return us // SECOND_US
+    unit_us = (3600 if rounding == "hour_up" else 60) * SECOND_US
+    if rounding.endswith("_up"):
+        return -(-us // unit_us) * unit_us // SECOND_US
+    if rounding == "minute_nearest":
+        us += unit_us // 2
+    return us // unit_us * unit_us // SECOND_US
 
 
-def _whole_seconds(us: dict[str, int], total_s: int) -> dict[str, int]:
-    """Return whole seconds that sum up to the month: claimed rounded down, then the largest remainders up."""
-    result = {name: value // SECOND_US for name, value in us.items()}
+def sum_up(
+    contract: Contract,
+    commitment: Commitment,
+    site: str,
+    window: str,
+    us: dict[str, int] | dict[str, Fraction],
+    longest_us: int | Fraction,
+    downtime_s: int,
+    claims: Sequence[Interval],
+) -> Account:
+    """Return the Account of microseconds by class, which sum up to the window. downtime_s: rounded by the contract."""
+    start_us, end_us = window_interval(window, contract.time_zone)
+    total_s = (end_us - start_us) // SECOND_US
+    seconds = whole_seconds(us, total_s)
+    excluded_s = {n.removeprefix(EXCLUDED): s for n, s in seconds.items() if n.startswith(EXCLUDED)}
+    others_s = {n.removeprefix(NOT_CLAIMABLE): s for n, s in seconds.items() if n.startswith(NOT_CLAIMABLE)}
+    counted_s = total_s
+    for name, value in excluded_s.items():
+        if name in (NOT_IN_FORCE, OUTSIDE_HOURS) or contract.downtime.denominator == "month_without_excluded":
+            counted_s -= value
+    downtime_s = min(counted_s, downtime_s)
+    available = 1 - Fraction(downtime_s, counted_s) if counted_s else Fraction(1)
+    met = available * 1_000_000 >= commitment.target_ppm
+    achieved = Achieved(
+        available * 1_000_000, Fraction(commitment.target_ppm), met, len(claims), downtime_s, counted_s,
+        months_in(window), total_s,
+    )  # fmt: skip
+    return Account(
+        site, contract.name, commitment.name, window, contract.time_zone, start_us, end_us, total_s,
+        seconds.get(UP, 0), seconds[CLAIMED], int(-(-longest_us // SECOND_US)), downtime_s,
+        tuple(sorted((n, s) for n, s in excluded_s.items() if s)),
+        tuple(sorted((n, s) for n, s in others_s.items() if s)), seconds[UNKNOWN],
+        -int(-available * 1_000_000 // 1), commitment.target_ppm, met,
+        credit_percent_milli(contract, commitment, achieved), counted_s, tuple(claims),
+    )  # fmt: skip
+
+
+def whole_seconds(us: dict[str, int] | dict[str, Fraction], total_s: int) -> dict[str, int]:
+    """Return whole seconds that sum up to the total: claimed rounded down, then the largest remainders up."""
+    result = {name: int(value // SECOND_US) for name, value in us.items()}
     missing = total_s - sum(result.values())
     order = sorted((n for n in us if n != CLAIMED), key=lambda n: (-(us[n] % SECOND_US), n))
     for name in order[:missing]:

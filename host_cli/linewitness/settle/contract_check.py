@@ -1,17 +1,22 @@
-"""What may stand in a contract's TOML, and what is wrong with one: unknown keys, wrong values, holes, with the line.
+"""What is wrong with a contract's TOML, by key and line: unknown keys, wrong values, keys of another kind of entry.
 
-Knows the shape (SCHEMA) and the sense of the data; settle.contract has the values that are made of it.
+Knows the shape (contract_tables); contract_sense has what is wrong with values of a right shape, settle.contract the
+values that are made of them.
 """
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
-from zoneinfo import ZoneInfo
+
+from linewitness.settle.contract_lines import line_of
+from linewitness.settle.contract_sense import sense
+from linewitness.settle.contract_tables import TABLES, Key, Table, children, kind_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,199 +29,133 @@ class Problem:
     warning: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
-    """What a key takes: types, whether it must be there, and the words or the range allowed."""
-
-    types: tuple[type, ...]
-    required: bool = False
-    words: tuple[str, ...] = ()
-    least: int | None = None
-    most: int | None = None
-
-
-TEXT = Key((str,))
-NAME = Key((str,), required=True)
-PERCENT = Key((int, Decimal), required=True, least=0, most=100)
-HOURS = Key((int, Decimal), least=0)
-MINUTES = Key((int,), required=True, least=1)
-
-SCHEMA: dict[str, dict[str, Key]] = {
-    "contract": {
-        "name": NAME, "provider": NAME, "time_zone": NAME, "effective_from": Key((date,), required=True),
-        "effective_until": Key((date,)), "clause": TEXT,
-        "measure_of_record": Key((str,), words=("provider", "third_party", "customer", "either")),
-    },
-    "source": {"url": TEXT, "version": TEXT, "effective": TEXT, "sha256": TEXT, "page": TEXT},
-    "commitment": {
-        "metric": Key((str,), required=True, words=("availability",)), "target_percent": PERCENT,
-        "window": Key((str,), required=True, words=("month",)), "scope": Key((str,), required=True, words=("site",)),
-        "clause": TEXT,
-    },
-    "downtime": {
-        "starts_at": Key((str,), required=True, words=("failure", "detection", "ticket", "notice")),
-        "min_continuous_s": Key((int,), required=True, least=0, most=86_400),
-        "rounding": Key((str,), required=True, words=("none", "minute_down", "minute_up")),
-        "denominator": Key((str,), words=("month", "month_without_excluded")), "clause": TEXT,
-    },
-    "exclusion": {
-        "kind": Key((str,), required=True, words=(
-            "maintenance", "emergency_maintenance", "customer_equipment", "customer_lan", "access_isp",
-            "pstn_carrier", "upstream_cloud", "force_majeure", "suspension", "beta", "capacity",
-        )),
-        "clause": NAME, "notice_h": HOURS, "max_h_month": HOURS,
-    },
-    "credit": {
-        "base": Key((str,), required=True, words=("mrc", "affected_service", "usage")), "cap_percent": PERCENT,
-        "automatic": Key((bool,)), "band": Key((list,), required=True),
-    },
-    "credit.band": {"from_percent": PERCENT, "below_percent": PERCENT, "percent": PERCENT},
-    "claim": {
-        "deadline": Key((int,), required=True, least=0, most=730),
-        "unit": Key((str,), required=True, words=("day", "business_day", "month_end", "billing_cycle")),
-        "basis": Key((str,), required=True, words=("incident", "month_end", "resolution")),
-        "channel": TEXT, "subject": TEXT, "needs_ticket_within_h": HOURS, "fields": Key((list,)),
-    },
-    "priority": {
-        "name": NAME, "response_min": MINUTES, "update_min": MINUTES, "restore_min": MINUTES,
-        "hours": Key((str,), required=True, words=("24x7", "business")), "definition": TEXT,
-        "phone_required": Key((bool,)),
-    },
-}  # fmt: skip
-LISTS = ("commitment", "exclusion", "priority")
-REQUIRED = ("contract", "commitment", "downtime")
-
-
 def problems_of(data: dict[str, Any], lines: dict[str, int]) -> list[Problem]:
     """Return all that is wrong with parsed TOML, in the order of lines; the sense only of a right shape."""
-    problems = list(_shape(data, lines)) or list(_sense(data, lines))
-    return sorted(problems, key=lambda p: (p.line, p.key))
+    found = [Problem(line_of(key, lines), key, text) for key, text in shape(data)]
+    if not found:
+        found = [Problem(line_of(key, lines), key, text, warning) for key, text, warning in sense(data)]
+    return sorted(set(found), key=lambda p: (p.line, p.key, p.text))
 
 
-def key_lines(text: str) -> dict[str, int]:
-    """Return where each table and key stands: 'credit.band[1].percent' -> line (1..)."""
-    result: dict[str, int] = {}
-    table, counts = "", dict[str, int]()
-    for number, line in enumerate(text.splitlines(), 1):
-        if header := re.match(r"\s*\[\[\s*([\w.-]+)\s*\]\]", line):
-            i = counts.get(header[1], 0)
-            counts[header[1]] = i + 1
-            table = f"{header[1]}[{i}]"
-            result.setdefault(header[1], number)
-            result[table] = number
-        elif header := re.match(r"\s*\[\s*([\w.-]+)\s*\]", line):
-            table = header[1]
-            result[table] = number
-        elif key := re.match(r"\s*([\w-]+)\s*=", line):
-            result[f"{table}.{key[1]}" if table else key[1]] = number
-    return result
-
-
-def _shape(data: dict[str, Any], lines: dict[str, int]) -> Iterator[Problem]:
-    """Yield unknown and missing keys, wrong types, words and ranges."""
+def shape(data: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield (key, what is wrong) for unknown and missing keys, wrong types, words and ranges."""
+    top = {name: table for name, table in TABLES.items() if not table.inside}
     for name in data:
-        if name not in SCHEMA or "." in name:
-            known = ", ".join(k for k in SCHEMA if "." not in k)
-            yield Problem(lines.get(name, 1), name, f"unknown; known are {known}")
-    for name in REQUIRED:
-        if not data.get(name):
-            yield Problem(1, name, "is missing")
-    for name in SCHEMA:
+        if name not in top:
+            yield name, unknown(name, top)
+    for name, table in top.items():
         if name in data:
-            yield from _shape_of(data[name], name, name in LISTS, lines)
-    bands = data["credit"].get("band") if isinstance(data.get("credit"), dict) else None
-    if isinstance(bands, list):
-        yield from _shape_of(bands, "credit.band", True, lines)
+            yield from _table(data[name], name, name, table)
+        elif table.required:
+            yield name, "is missing"
 
 
-def _shape_of(value: object, name: str, many: bool, lines: dict[str, int]) -> Iterator[Problem]:
-    if isinstance(value, list) is not many:
-        wanted = f"[[{name}]]" if many else f"[{name}]"
-        yield Problem(lines.get(name, 1), name, f"wanted {wanted}")
+def unknown(name: str, known: Iterable[str]) -> str:
+    """Return what to say of a name that is not known: the one that was probably meant, else all of them."""
+    names = list(known)
+    near = difflib.get_close_matches(name, names, 1, 0.6)
+    return f"unknown; did you mean '{near[0]}'?" if near else f"unknown; known are {', '.join(names)}"
+
+
+def _table(value: object, path: str, name: str, table: Table) -> Iterator[tuple[str, str]]:
+    if table.loose and isinstance(value, dict):
+        value = [value]
+    if isinstance(value, list) is not table.many:
+        yield path, f"wanted [[{name}]]" if table.many else f"wanted [{name}]"
         return
-    for i, table in enumerate(value if isinstance(value, list) else [value]):
-        where = f"{name}[{i}]" if many else name
-        if not isinstance(table, dict):
-            yield Problem(lines.get(name, 1), name, "wanted a table")
-            continue
-        for key in table:
-            if key not in SCHEMA[name]:
-                known = ", ".join(SCHEMA[name])
-                yield Problem(lines.get(f"{where}.{key}", 1), f"{where}.{key}", f"unknown; known are {known}")
-        for key, rule in SCHEMA[name].items():
-            at = lines.get(f"{where}.{key}", lines.get(where, 1))
-            if key in table:
-                if wrong := _wrong(table[key], rule):
-                    yield Problem(at, f"{where}.{key}", wrong)
-            elif rule.required:
-                yield Problem(at, f"{where}.{key}", "is missing")
+    if value == []:
+        yield path, "is empty"
+    for i, entry in enumerate(value if isinstance(value, list) else [value]):
+        where = f"{path}[{i}]" if table.many else path
+        if isinstance(entry, dict):
+            yield from _entry(entry, where, name, table)
+        else:
+            yield where, "wanted a table"
 
 
-def _wrong(value: object, rule: Key) -> str | None:
-    if not isinstance(value, rule.types) or (isinstance(value, bool) and bool not in rule.types):
-        return f"wanted {' or '.join(_TYPE_NAMES[t] for t in rule.types)}, got {value!r}"
+def _entry(entry: dict[str, Any], where: str, name: str, table: Table) -> Iterator[tuple[str, str]]:
+    kind = kind_of(name, entry)
+    kinds = table.keys[table.by].words if table.by else ()
+    inner = children(name)
+    for key, value in entry.items():
+        rule = table.keys.get(key)
+        if rule is None:
+            yield f"{where}.{key}", unknown(key, _keys_for(table, kind))
+        elif rule.only and kind in kinds and kind not in rule.only:
+            yield f"{where}.{key}", f"belongs to {table.by} {_or(rule.only)}, not {kind}"
+        elif key in inner and isinstance(value, list):
+            yield from _table(value, f"{where}.{key}", inner[key], TABLES[inner[key]])
+        elif wrong := wrong_value(value, rule):
+            yield f"{where}.{key}", wrong
+    for key, rule in table.keys.items():
+        if key not in entry and (rule.required or key in table.needs.get(kind, ())):
+            yield f"{where}.{key}", "is missing"
+
+
+def _keys_for(table: Table, kind: str) -> list[str]:
+    return [key for key, rule in table.keys.items() if not kind or not rule.only or kind in rule.only]
+
+
+def wrong_value(value: object, rule: Key) -> str | None:
+    """Return what is wrong with a value under a key's rule, None where nothing is."""
+    if not _is(value, rule.types):
+        return f"wanted {' or '.join(TYPE_NAMES[t] for t in rule.types)}, got {_shown(value)}"
+    if isinstance(value, list):
+        return _wrong_items(value, rule)
     if rule.words and value not in rule.words:
-        return f"wanted one of {', '.join(rule.words)}, got {value!r}"
+        near = difflib.get_close_matches(str(value), rule.words, 1, 0.6)
+        hint = f"; did you mean '{near[0]}'?" if near else ""
+        return f"wanted one of {', '.join(rule.words)}, got {_shown(value)}{hint}"
     if isinstance(value, (int, Decimal)) and not isinstance(value, bool):
+        if isinstance(value, Decimal) and not value.is_finite():
+            return f"wanted a number, got {value}"
         if rule.least is not None and value < rule.least:
             return f"wanted at least {rule.least}, got {value}"
         if rule.most is not None and value > rule.most:
             return f"wanted at most {rule.most}, got {value}"
     if rule.required and value == "":
         return "is empty"
+    if rule.pattern and not re.fullmatch(rule.pattern, str(value)):
+        return f"wanted {rule.says}, got {_shown(value)}"
     return None
 
 
-_TYPE_NAMES = {
+def _wrong_items(items: list[Any], rule: Key) -> str | None:
+    if rule.required and not items:
+        return "is empty"
+    for item in items:
+        if rule.items is list:
+            if not (isinstance(item, list) and len(item) == 2 and all(_is_instant(x) for x in item)):
+                return f"wanted [from, until], each like 2026-03-01T10:00:00Z, got {_shown(item)}"
+            if item[0] >= item[1]:
+                return f"{item[0]} is not before {item[1]}"
+        elif rule.items is not None and not _is(item, (rule.items,)):
+            return f"wanted {TYPE_NAMES[rule.items]} in the list, got {_shown(item)}"
+        elif rule.words and item not in rule.words:
+            return f"wanted some of {', '.join(rule.words)}, got {_shown(item)}"
+    return None
+
+
+def _is(value: object, types: tuple[type, ...]) -> bool:
+    if isinstance(value, bool):
+        return bool in types
+    if isinstance(value, datetime):
+        return datetime in types
+    return isinstance(value, types)
+
+
+def _is_instant(value: object) -> bool:
+    return isinstance(value, datetime) and value.tzinfo is not None
+
+
+def _shown(value: object) -> str:
+    return str(value) if isinstance(value, (Decimal, date)) else repr(value)
+
+
+def _or(words: tuple[str, ...]) -> str:
+    return " or ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else words[0]
+
+
+TYPE_NAMES = {
     str: "text", int: "a whole number", Decimal: "a number", bool: "true or false", date: "a date", list: "a list",
 }  # fmt: skip
-
-
-def _sense(data: dict[str, Any], lines: dict[str, int]) -> Iterator[Problem]:
-    """Yield what is wrong with values that have the right shape."""
-    contract = data["contract"]
-    try:
-        ZoneInfo(contract["time_zone"])
-    except (OSError, ValueError, KeyError):
-        at = lines["contract.time_zone"]
-        yield Problem(at, "contract.time_zone", f"no IANA time zone: {contract['time_zone']!r}, try Europe/London")
-    until = contract.get("effective_until")
-    if until is not None and until <= contract["effective_from"]:
-        yield Problem(lines["contract.effective_until"], "contract.effective_until", "is not after effective_from")
-    for i, p in enumerate(data.get("priority", [])):
-        if p["response_min"] > p["restore_min"]:
-            key = f"priority[{i}].restore_min"
-            yield Problem(lines[key], key, f"restore {p['restore_min']} min before response {p['response_min']} min")
-    for i, e in enumerate(data.get("exclusion", [])):
-        for key in ("notice_h", "max_h_month"):
-            if key in e and e["kind"] != "maintenance":
-                at = lines[f"exclusion[{i}].{key}"]
-                yield Problem(at, f"exclusion[{i}].{key}", f"belongs to kind maintenance, not {e['kind']}")
-        if e["kind"] == "maintenance" and "notice_h" not in e:
-            at = lines[f"exclusion[{i}]"]
-            yield Problem(at, f"exclusion[{i}].notice_h", "is missing: maintenance without notice is excluded", True)
-    if "credit" in data:
-        yield from _bands(data, lines)
-    if "claim" not in data:
-        yield Problem(1, "claim", "is missing: no deadline will be watched", True)
-
-
-def _bands(data: dict[str, Any], lines: dict[str, int]) -> Iterator[Problem]:
-    """Yield holes and overlaps: from the commitment's target down to 0, edge to edge."""
-    target = max(c["target_percent"] for c in data["commitment"])
-    order = sorted(enumerate(data["credit"]["band"]), key=lambda item: -item[1]["below_percent"])
-    edge, edge_name = target, "the target"
-    for i, band in order:
-        key = f"credit.band[{i}].below_percent"
-        at = lines.get(key, lines.get("credit", 1))
-        if band["from_percent"] >= band["below_percent"]:
-            yield Problem(at, key, f"the band from {band['from_percent']} to {band['below_percent']} is empty")
-        if band["below_percent"] < edge:
-            yield Problem(at, key, f"hole: {band['below_percent']} to {edge} ({edge_name}) pays nothing")
-        elif band["below_percent"] > edge:
-            yield Problem(at, key, f"overlap: {edge} to {band['below_percent']} is in two bands, or above the target")
-        edge, edge_name = band["from_percent"], f"band[{i}].from_percent"
-    if edge > 0:
-        i = order[-1][0] if order else 0
-        key = f"credit.band[{i}].from_percent"
-        yield Problem(lines.get(key, lines.get("credit", 1)), key, f"hole: 0 to {edge} pays nothing")

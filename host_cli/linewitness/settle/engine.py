@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from linewitness.model import Breach, Finding, OutagePost, Segment, Settlement, Side
+from linewitness.model import Breach, Finding, OutagePost, Segment, Settlement, Side, Ticket
 from linewitness.settle import pool, posts
-from linewitness.settle.account import account
-from linewitness.settle.calendar import months_between
+from linewitness.settle.account import SiteEvidence
 from linewitness.settle.contract import Contract
 from linewitness.settle.intervals import Interval
 from linewitness.settle.local import diagnose
 from linewitness.settle.pool import SiteInfo
+from linewitness.settle.reckon import reckon
 from linewitness.settle.spans import site_spans
 from linewitness.settle.timeline import SiteRecord
 
@@ -30,7 +30,7 @@ def settle(
     period: Interval,
     *,
     claim_unconfirmed: bool = False,
-    tickets_us: Sequence[int] = (),
+    tickets: Sequence[Ticket] = (),
 ) -> Settlement:
     """Return the Settlement of [start_us, end_us).
 
@@ -41,16 +41,14 @@ def settle(
     current = posts.newest(snapshots)
     verdicts = pool.verdicts(diagnoses, infos, current, claim_unconfirmed)
     spans = [span for d in diagnoses for span in site_spans(d, period)]
-    accounts = []
-    for contract in contracts:
-        for commitment in contract.commitments:
-            for site in (d.record.site for d in diagnoses if infos[d.record.site].provider == contract.provider):
-                for month in months_between(*period, contract.time_zone):
-                    accounts.append(account(
-                        contract, commitment, site, month, [v for v in verdicts if v.site == site],
-                        [s for s in spans if s.site == site and s.segment is Segment.PROVIDER],
-                        [p for p in current if p.provider == contract.provider], tickets_us,
-                    ))  # fmt: skip
+    evidence = [
+        SiteEvidence(d.record.site, [v for v in verdicts if v.site == d.record.site],
+                     [s for s in spans if s.site == d.record.site and s.segment is Segment.PROVIDER],
+                     tickets, d.record.windows, infos[d.record.site].wired)
+        for d in diagnoses
+    ]  # fmt: skip
+    provider_of = {site: info.provider for site, info in infos.items()}
+    reckoned = reckon(contracts, evidence, provider_of, current, tickets, period)
     breaches = tuple(
         Breach(v.site, commitment.metric, v.start, v.end, i)
         for i, v in enumerate(verdicts)
@@ -63,10 +61,11 @@ def settle(
         for d in diagnoses
         for s in d.silent
     ]
-    provider_of = {site: info.provider for site, info in infos.items()}
+    found += reckoned.findings
     return Settlement(
         METHOD, *period, tuple(d.record.site for d in diagnoses), tuple(spans), tuple(verdicts), breaches,
-        tuple(accounts), tuple(current), tuple(c for d in diagnoses for c in d.record.coverage),
+        reckoned.accounts, tuple(current), tuple(c for d in diagnoses for c in d.record.coverage),
         (*sorted(found, key=lambda f: (f.subject, f.at_us or 0, f.kind, f.text)),
          *posts.findings(snapshots, verdicts, provider_of)),
+        reckoned.tallies, reckoned.dues,
     )  # fmt: skip

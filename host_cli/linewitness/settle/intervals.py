@@ -35,16 +35,16 @@ def intersect(a: Iterable[Interval], b: Iterable[Interval]) -> list[Interval]:
 
 def subtract(a: Iterable[Interval], b: Iterable[Interval]) -> list[Interval]:
     """Return the instants of a that are not in b."""
-    cuts, result = union(b), []
+    cuts, result, i = union(b), [], 0
     for start, end in union(a):
-        for cut_start, cut_end in cuts:
-            if cut_end <= start:
-                continue
-            if cut_start >= end:
-                break
-            if cut_start > start:
-                result.append((start, cut_start))
-            start = max(start, cut_end)
+        while i < len(cuts) and cuts[i][1] <= start:
+            i += 1
+        j = i
+        while j < len(cuts) and cuts[j][0] < end:
+            if cuts[j][0] > start:
+                result.append((start, cuts[j][0]))
+            start = max(start, cuts[j][1])
+            j += 1
         if start < end:
             result.append((start, end))
     return result

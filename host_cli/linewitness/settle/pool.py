@@ -31,12 +31,13 @@ CONFIDENCE = {"link": 99, "lan": 97, "router_beside_lan": 98, "router": 95, "acc
 
 @dataclass(frozen=True, slots=True)
 class SiteInfo:
-    """What the host was told of a site."""
+    """What the host was told of a site. wired: its witnesses are on a cable."""
 
     site: str
     isp: str
     provider: str
     carrier: str | None = None
+    wired: bool = False
 
 
 @dataclass(frozen=True, slots=True)

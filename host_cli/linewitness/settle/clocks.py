@@ -1,0 +1,163 @@
+"""Clocks that run from an event: support's response, updates and restore from a ticket, a failover from a failure.
+
+A ticket's clocks run within the hours of its priority. The first word of a person answers; an update is due again and
+again until service is restored; a ticket that is opened again was not restored. A clock that still runs is late once
+its time is up, and before that says nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from linewitness.model import OutagePost, Side, Tally, Ticket, TicketAct
+from linewitness.settle.account import SiteEvidence, core, countable, hull
+from linewitness.settle.calendar import SECOND_US, ServiceHours, months_in, window_interval
+from linewitness.settle.contract import Commitment, Contract, Priority
+from linewitness.settle.credit import Achieved, credit_percent_milli
+from linewitness.settle.intervals import Interval, intersect, union
+
+MINUTE_US = 60 * SECOND_US
+SPOKEN = (TicketAct.ANSWERED, TicketAct.UPDATED, TicketAct.RESTORED)
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """One clock of a ticket: response, update or restore. done_us is None while it runs.
+
+    elapsed_us counts the priority's hours only, up to now while it runs; late_us is what is beyond limit_us.
+    """
+
+    ticket: str
+    kind: str
+    start_us: int
+    due_us: int
+    done_us: int | None
+    limit_us: int
+    elapsed_us: int
+
+    @property
+    def late_us(self) -> int:
+        return max(0, self.elapsed_us - self.limit_us)
+
+    @property
+    def running(self) -> bool:
+        return self.done_us is None
+
+
+def clocks_of(ticket: Ticket, priority: Priority, now_us: int) -> list[Clock]:
+    """Return a ticket's clocks as they stand at now_us: response, each update, restore. Later events are unseen."""
+    events = [e for e in ticket.events if e.at_us <= now_us]
+    if not events:
+        return []
+    spoken = [e.at_us for e in events if e.act in SPOKEN]
+    seen = Ticket(ticket.provider, ticket.number, ticket.sites, ticket.priority, tuple(events))
+    result = [
+        _clock(seen, "response", priority.response_min, ticket.opened_us, min(spoken, default=None), priority, now_us)
+    ]
+    if priority.update_min is not None:
+        for start_us, end_us in _between_updates(seen):
+            result.append(_clock(seen, "update", priority.update_min, start_us, end_us, priority, now_us))
+    if priority.restore_min is not None:
+        result.append(_clock(seen, "restore", priority.restore_min, ticket.opened_us, seen.ended_us, priority, now_us))
+    return result
+
+
+def _between_updates(ticket: Ticket) -> Iterator[tuple[int, int | None]]:
+    """Yield (from, until) for each wait for an update; until None: it still lasts."""
+    waiting_us: int | None = None
+    for event in ticket.events:
+        if waiting_us is not None and event.act in (*SPOKEN, TicketAct.CLOSED):
+            yield waiting_us, event.at_us
+        if event.act in (TicketAct.RESTORED, TicketAct.CLOSED):
+            waiting_us = None
+        elif event.act is not TicketAct.OPENED or waiting_us is None:
+            waiting_us = event.at_us
+    if waiting_us is not None:
+        yield waiting_us, None
+
+
+def _clock(
+    ticket: Ticket, kind: str, limit_min: int, start_us: int, done_us: int | None, priority: Priority, now_us: int
+) -> Clock:
+    hours, limit_us = priority.hours, limit_min * MINUTE_US
+    due_us = start_us + limit_us if hours is None else hours.after(start_us, limit_us)
+    elapsed_us = _elapsed(hours, start_us, now_us if done_us is None else done_us)
+    return Clock(ticket.number, kind, start_us, due_us, done_us, limit_us, elapsed_us)
+
+
+def _elapsed(hours: ServiceHours | None, start_us: int, end_us: int) -> int:
+    return max(0, end_us - start_us) if hours is None else hours.counted_us(start_us, end_us)
+
+
+def tally_tickets(
+    contract: Contract, commitment: Commitment, site: str, tickets: Sequence[Ticket], window: str, now_us: int
+) -> Tally:
+    """Return the tally of a response, update or restore commitment over the tickets opened in a window.
+
+    site "*": all tickets; else those that are about the site. now_us: what happens later is not known yet.
+    """
+    whole = window_interval(window, contract.time_zone)
+    priority = next(p for p in contract.priorities if p.name == commitment.priority)
+    clocks = [
+        clock
+        for ticket in sorted(tickets, key=lambda t: (t.opened_us, t.number))
+        if whole[0] <= ticket.opened_us < whole[1] and ticket.priority == priority.name
+        if site == "*" or ticket.concerns(site)
+        for clock in clocks_of(ticket, priority, now_us)
+        if clock.kind == commitment.metric and (not clock.running or clock.late_us)
+    ]
+    late = [c.late_us for c in clocks if c.late_us]
+    longest = max((c.elapsed_us for c in clocks), default=None)
+    within = 1_000_000 if commitment.within_ppm is None else commitment.within_ppm
+    met = not clocks or Fraction((len(clocks) - len(late)) * 1_000_000, len(clocks)) >= within
+    limit_min = {"response": priority.response_min, "update": priority.update_min, "restore": priority.restore_min}
+    limit_us = (limit_min[commitment.metric] or 0) * MINUTE_US
+    return _tally(contract, commitment, site, window, whole, limit_us, longest, longest, len(clocks), late, met, False)
+
+
+def tally_failovers(
+    contract: Contract, commitment: Commitment, site: str, sites: Sequence[SiteEvidence], window: str,
+    posts: Sequence[OutagePost],
+) -> Tally:  # fmt: skip
+    """Return the tally of a failover commitment: each interruption that may count, and how long it lasted.
+
+    An interruption is the provider's failure (to a backup), or its carrier's (to an alternate carrier): had the other
+    path taken over in time, it would have ended.
+    """
+    whole = window_interval(window, contract.time_zone)
+    limit_us = (commitment.within_s or 0) * SECOND_US
+    to_carrier = commitment.to == "alternate_carrier"
+    shortest, longest = list[Interval](), list[Interval]()
+    for evidence in sites:
+        found = [
+            v for v in evidence.verdicts
+            if (v.side is Side.CARRIER if to_carrier else v.side is Side.PROVIDER and v.claimable)
+        ]  # fmt: skip
+        may = countable(contract, commitment, evidence, whole, posts)
+        most = countable(contract, commitment, evidence, whole, posts, shortest=True)
+        shortest += intersect(union(core(v) for v in found), may)
+        longest += intersect(union(hull(v) for v in found), most)
+    late = [end - start - limit_us for start, end in shortest if end - start > limit_us]
+    achieved = max((end - start for start, end in shortest), default=None)
+    worst = max((end - start for start, end in longest), default=None)
+    possible = not late and worst is not None and worst > limit_us
+    return _tally(
+        contract, commitment, site, window, whole, limit_us, achieved, worst, len(shortest), late, not late, possible
+    )
+
+
+def _tally(
+    contract: Contract, commitment: Commitment, site: str, window: str, whole: Interval, limit_us: int,
+    achieved_us: int | None, worst_us: int | None, judged: int, late_us: Sequence[int], met: bool, possible: bool,
+) -> Tally:  # fmt: skip
+    result = Achieved(
+        Fraction(achieved_us or 0), Fraction(limit_us), met, len(late_us), 0, 0, months_in(window),
+        (whole[1] - whole[0]) // SECOND_US, tuple(late_us),
+    )  # fmt: skip
+    return Tally(
+        site, contract.name, commitment.name, commitment.metric, window, contract.time_zone, *whole, "us", limit_us,
+        achieved_us, worst_us, judged, len(late_us), (), (), met, possible,
+        credit_percent_milli(contract, commitment, result),
+    )  # fmt: skip
