@@ -34,6 +34,22 @@ FLEET_SCHEMA = {
     "broker": {"host": str, "port": int, "listen": Optional(str)},
     "ledger": Optional({"url": str}),
     "timestamps": Optional({"url": Optional(str), "root": Optional(str)}),
+    "reminders": Optional(
+        {
+            "smtp": Optional(str),
+            "mail_from": Optional(str),
+            "mail_to": Optional([str]),
+            "mail_security": Optional(str),
+            "mail_user": Optional(str),
+            "mail_password": Optional(str),
+            "mail_authority": Optional(str),
+            "webhook": Optional(str),
+            "webhook_token": Optional(str),
+            "days_before": Optional([int]),
+            "sides": Optional([str]),
+            "least_s": Optional(int),
+        }
+    ),
 }
 
 SECRETS_SCHEMA = {
@@ -82,6 +98,7 @@ class Fleet:
         self.ledger_url: str = table.get("ledger", {}).get("url", "sqlite:ledger.sqlite")
         timestamps = table.get("timestamps", {})
         self.timestamp_url: str | None = timestamps.get("url")
+        self.reminders: config.Table = table.get("reminders", {})
         self.timestamp_root: Path | None = root / timestamps["root"] if "root" in timestamps else None
 
     @classmethod

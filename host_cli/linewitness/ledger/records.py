@@ -12,7 +12,9 @@ ITEM_KINDS = (
     "plan",  # the octets of a plan that a witness got; name SITE/WITNESS; its SHA-256 stands in the batches
     "publication",  # a signed plan as published before a term
     "contract",  # the contract as it stood
-    "ticket",  # what was reported and answered
+    "ticket",  # what was reported and answered; name: provider, tab, number
+    "claim",  # what was asked for a month, and what came of it; name: contract, tab, month
+    "reminder",  # what was told to whom; name: channel, tab, key
     "enrolment",  # COSE_Sign1 by the fleet key: this key is this witness; name SITE/WITNESS
     "retirement",  # COSE_Sign1 by the fleet key: from now on it is not; name SITE/WITNESS
     "checkpoint",  # a Merkle root over the ledger
