@@ -163,7 +163,7 @@ class App:
         self.public.begin_plan(plan.targets)
         schedule = Schedule(
             self.clock, self.link, plan, self.probes, self.resolver, self.tally, self.slots, self.board.random,
-            self._changed,
+            self._changed, lambda: self.public.backup,
         )  # fmt: skip
         self.batcher.begin_plan(plan, self._plan_digest, schedule)
         self.tally.event(codes.EVENT_PLAN, self._plan_digest)

@@ -1,7 +1,9 @@
 """The network interface of the witness: brought up, kept up, and what there is to report of it.
 
 The only file that imports `network`. Power saving is off (it falsifies every round trip). A lost association is made
-again here on every port, for rp2 does not do it itself. Changes are events; what a batch says of the link is a
+again here on every port, for rp2 does not do it itself. Changes are events, also of the channel while associated: the
+port has moved to another access point. A DHCP renewal that changes nothing is not to be seen on these ports; one that
+changes or loses the address is an event. What a batch says of the link is a
 METHOD_LINK reading: how long it was up, RSSI, channel and how often it came up again.
 """
 
@@ -10,6 +12,7 @@ import network
 from linewitness_wire import codes, record
 
 CHECK_MS = 250
+CHANNEL_EVERY = 20  # looks: asking the radio costs its driver a millisecond
 ASSOCIATE_US = 15_000_000  # an attempt that took longer is begun anew
 RETRY_US = 1_000_000  # after one that failed: so that an access point's return is noticed to about a second
 FAILURES = ("STAT_NO_AP_FOUND", "STAT_WRONG_PASSWORD", "STAT_CONNECT_FAIL", "STAT_BEACON_TIMEOUT", "STAT_ASSOC_FAIL",
@@ -50,6 +53,8 @@ class Link:
         self._reconnects = 0
         self._ever_up = False
         self._complained = False
+        self._channel: "int | None" = None
+        self._looks = 0
         self._failures = [getattr(network, name) for name in FAILURES if hasattr(network, name)]
 
     def is_up(self) -> bool:
@@ -87,6 +92,7 @@ class Link:
             self._went_down()
         if up:
             self._note_addresses()
+            self._note_channel()
         elif not self._wired:
             self._associate()
 
@@ -99,6 +105,7 @@ class Link:
         self._ever_up = True
         self._complained = False
         rssi_dbm, channel = self._radio()
+        self._channel = channel
         self._event(codes.EVENT_LINK_UP, rssi_dbm or 0, channel or 0)
 
     def _went_down(self) -> None:
@@ -133,6 +140,16 @@ class Link:
         if addresses != self._addresses:
             self._addresses = addresses
             self._event(codes.EVENT_ADDRESS, *[octets_of(address) for address in addresses])
+
+    def _note_channel(self) -> None:
+        self._looks += 1
+        if self._looks % CHANNEL_EVERY:
+            return
+        channel = self._radio()[1]
+        if channel is not None and channel != self._channel:
+            if self._channel is not None:
+                self._event(codes.EVENT_ROAMED, self._channel, channel)
+            self._channel = channel
 
     def _radio(self) -> tuple:
         """(RSSI in dBm, channel); None for each that the interface does not tell."""

@@ -82,7 +82,9 @@ class Places:
 
 
 def at_place(target, place: Place):
-    """Return the target with the place's port."""
-    if place.port == target.port:
+    """Return the target with the place's port; with its address too where the host is a private one, no name."""
+    private = target.host.startswith(plan.PRIVATE)
+    if place.port == target.port and not private:
         return target
-    return plan.Target(*[place.port if i == 5 else target[i] for i in range(len(target))])
+    host = place.address if private else target.host
+    return plan.Target(*(target[:4] + (host, place.port) + target[6:]))

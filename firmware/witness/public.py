@@ -41,7 +41,8 @@ class Public:
         if self._known.get(target.name) == address:
             return
         self._known[target.name] = address
-        self._event(codes.EVENT_PUBLIC_ADDRESS, self._targets.index(target), address)
+        index = [known.name for known in self._targets].index(target.name)
+        self._event(codes.EVENT_PUBLIC_ADDRESS, index, address)
         usual = target.options.get(plan.OPTION_USUAL)
         if usual is None:
             return

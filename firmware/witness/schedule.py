@@ -5,7 +5,8 @@ each (a quarter of a shorter one) are the housekeeping slot, in which no call-qu
 erases and TLS handshakes belong there.
 
 Rounds: a target is probed every period_ms, with a jitter of up to an eighth of it so that witnesses and targets don't
-march in step; every fast_period_ms while any target of its segment fails. fail_rounds bad rounds in a row make a target
+march in step; every fast_period_ms while any target of its segment fails that has answered in this boot (what never
+answered, such as a router with UPnP off, would keep it fast for ever). fail_rounds bad rounds in a row make a target
 failing, clear_rounds good ones make it clear; either is an event. A void round says nothing. Call-quality windows keep
 their period, and never overlap.
 """
@@ -14,6 +15,7 @@ import asyncio
 
 from linewitness_wire import codes, plan, record
 
+from .manners import Manners
 from .places import Places, at_place
 from .probes import unresolved
 from .resolver import Unresolved
@@ -70,9 +72,12 @@ class Rounds:
         self._changed = changed
         self._run = bytearray(len(the_plan.targets))  # rounds in a row that contradict the state
         self._failing = bytearray(len(the_plan.targets))
+        self._known = bytearray(len(the_plan.targets))  # has answered
 
     def note(self, target: int, good: bool) -> None:
         """One more round of a target that was a measurement."""
+        if good:
+            self._known[target] = 1
         if good != bool(self._failing[target]):
             self._run[target] = 0
             return
@@ -84,9 +89,9 @@ class Rounds:
             self._changed(target, not good)
 
     def segment_fails(self, segment: int) -> bool:
-        """Whether any target of the segment fails."""
-        for failing, target in zip(self._failing, self._plan.targets):
-            if failing and target.segment == segment:
+        """Whether any target of the segment fails that has answered before."""
+        for i in range(len(self._failing)):
+            if self._failing[i] and self._known[i] and self._plan.targets[i].segment == segment:
                 return True
         return False
 
@@ -98,10 +103,10 @@ class Schedule:
     """Runs the probes of a plan.
 
     probes: {method: probe} as the probes' protocol has them; gateway(): dotted address or None; random(n) -> 0..n-1;
-    changed(target, failing) hears of each change of state.
+    changed(target, failing) hears of each change of state; while metered() no window runs.
     """
 
-    def __init__(self, clock, link, the_plan, probes, resolver, tally, slots, random, changed) -> None:
+    def __init__(self, clock, link, the_plan, probes, resolver, tally, slots, random, changed, metered) -> None:
         self._clock = clock
         self._link = link
         self._plan = the_plan
@@ -111,6 +116,8 @@ class Schedule:
         self._slots = slots
         self._random = random
         self._rounds = Rounds(the_plan, changed)
+        self._manners = Manners(clock, the_plan)
+        self._metered = metered
         self._window = asyncio.Lock()
 
     def probed(self) -> list:
@@ -167,6 +174,7 @@ class Schedule:
         return (target.fast_period_ms if fast else target.period_ms) * 1000
 
     async def _run_shot(self, index: int, target) -> None:
+        await self._manners.turn(index)
         self._tally.sending(index)
         done = False
         try:
@@ -176,6 +184,7 @@ class Schedule:
         finally:
             if not done:
                 self._tally.given_up(index)
+        self._manners.note(index, sample.fate, self._probes[target.method].retry_at_us(target))
         if sample.fate != codes.FATE_VOID:
             self._rounds.note(index, sample.fate == codes.FATE_ANSWERED)
 
@@ -197,7 +206,7 @@ class Schedule:
 
     async def _run_window(self, index: int, target) -> None:
         place = await self._place(target)
-        if place is None or not self._link.is_up():
+        if place is None or not self._link.is_up() or self._metered():
             return  # nothing was sent: the time stays unmeasured
         async with self._window:
             await self._window_may_begin(target)

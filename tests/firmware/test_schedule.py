@@ -132,12 +132,13 @@ class Bench:
         self.clock = FastClock()
         self.probe = Probe(self.clock)
         self.changes: list[tuple[int, bool]] = []
+        self.metered = False
         self.tally = Tally(self.clock.now_us, len(the_plan.targets), 0)
         source = random.Random(1)
         self.schedule = Schedule(
             self.clock, LinkUp(), the_plan, {codes.METHOD_ICMP: self.probe, codes.METHOD_STAMP: self.probe}, Resolver(),
             self.tally, Slots(self.clock, the_plan.batch_s), lambda n: source.randrange(n) if n else 0,
-            lambda *change: self.changes.append(change),
+            lambda *change: self.changes.append(change), lambda: self.metered,
         )  # fmt: skip
 
     def run(self, script: Any) -> None:
@@ -180,6 +181,17 @@ def test_while_a_target_fails_its_segment_is_probed_fast_and_others_are_not() ->
     assert 45 <= len(fast) <= 75
 
 
+def test_what_never_answered_is_no_reason_to_probe_fast() -> None:
+    async def script(bench: Bench) -> None:
+        bench.probe.up = False
+        await bench.clock.run_to(300 * SECOND)
+
+    bench = Bench(make_plan(target("upnp", codes.SEGMENT_ROUTER)))
+    bench.run(script)
+    assert bench.changes == [(0, True)]
+    assert len(bench.times("upnp", 100 * SECOND, 300 * SECOND)) <= 24
+
+
 def test_a_void_round_says_nothing() -> None:
     async def script(bench: Bench) -> None:
         bench.probe.void = True
@@ -207,6 +219,41 @@ def test_windows_never_overlap_and_never_reach_into_a_slot() -> None:
     for begin, end in spans:
         assert end % (60 * SECOND) <= 50 * SECOND
         assert begin // (60 * SECOND) == end // (60 * SECOND)
+
+
+def test_on_metered_access_no_window_runs_and_all_else_goes_on() -> None:
+    async def script(bench: Bench) -> None:
+        await bench.clock.run_to(300 * SECOND)
+        bench.metered = True
+        await bench.clock.run_to(600 * SECOND)
+        bench.metered = False
+        await bench.clock.run_to(900 * SECOND)
+
+    windows = target("w", codes.SEGMENT_PROVIDER, codes.METHOD_STAMP, period_ms=20_000)
+    bench = Bench(make_plan(windows, target("edge", codes.SEGMENT_PROVIDER)))
+    bench.run(script)
+    begun = [begin // (300 * SECOND) for begin, _ in bench.probe.windows]
+    assert begun.count(0) > 5
+    assert begun.count(1) <= 1  # one that was waiting for its turn
+    assert begun.count(2) > 5
+    assert len(bench.times("edge", 300 * SECOND, 600 * SECOND)) > 25
+
+
+def test_requests_to_the_provider_keep_their_distance_while_it_fails_too() -> None:
+    async def script(bench: Bench) -> None:
+        await bench.clock.run_to(30 * SECOND)
+        bench.probe.up = False
+        await bench.clock.run_to(230 * SECOND)
+
+    options = {plan.OPTION_GAP_MS: 1000}
+    targets = [target(f"edge-{i}", codes.SEGMENT_PROVIDER, options=options) for i in range(3)]
+    bench = Bench(make_plan(*targets))
+    bench.run(script)
+    times = sorted(at for _, at in bench.probe.sent)
+    gaps = [after - before for before, after in itertools.pairwise(times)]
+    assert min(gaps) >= SECOND
+    assert min(gap for gap, at in zip(gaps, times, strict=False) if at > 105 * SECOND) >= 10 * SECOND
+    assert len([at for at in times if 30 * SECOND < at < 90 * SECOND]) >= 35
 
 
 def test_a_server_that_asked_to_be_left_alone_is() -> None:
