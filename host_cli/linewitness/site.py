@@ -2,11 +2,12 @@
 
     name = "leeds"            isp = "..."   provider = "..."   carrier = "..."   time_zone = "Europe/London"
     [network]                 kind = "wifi" | "ethernet", ssid, password = "secret:NAME"
-    [plan]                    batch_s, fail_rounds, clear_rounds, resolvers, time_servers
+    [plan]                    batch_s, fail_rounds, clear_rounds, resolvers, time_servers; metered = true: no windows
     [[target]]                name, segment, method, role, host, port, period_ms, fast_period_ms, timeout_ms, and the
                               options of plan.py; the order is that of the readings: append, don't insert
 
-A target's host is a dotted address, a name, or "gateway" (the default gateway of the moment).
+A target's host is a dotted address, a name, or "gateway" (the default gateway of the moment). What a target names as
+secret (with or without "secret:" before it) is in secrets.toml: a STAMP key in hex, an SNMP community, a SIP account.
 """
 
 from __future__ import annotations
@@ -38,6 +39,15 @@ TARGET_SCHEMA = {
     "codec": Optional(str),
     "buffer_ms": Optional(int),
     "secret": Optional(str),
+    "index": Optional(int),
+    "usual": Optional(str),
+    "member": Optional(int),
+    "authority": Optional(str),
+    "extension": Optional(str),
+    "seconds": Optional(int),
+    "allowed": Optional(bool),
+    "register": Optional(bool),
+    "echo": Optional(bool),
 }
 
 SITE_SCHEMA = {
@@ -53,6 +63,7 @@ SITE_SCHEMA = {
         "clear_rounds": int,
         "resolvers": [str],
         "time_servers": [str],
+        "metered": Optional(bool),
     },
     "target": [TARGET_SCHEMA],
 }

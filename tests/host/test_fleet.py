@@ -140,7 +140,7 @@ def test_toml_written_is_toml_read(tmp_path):
 
 def test_a_site_compiles_to_a_plan_that_the_witness_takes(fleet):
     add_site(fleet, edge="sip.vox.example:5062", reflector="192.0.2.9", isp_hop="198.51.100.1", phone="10.0.0.9")
-    octets = compile_plan(fleet.site("leeds"), "w1", 1_790_000_000_000_000)
+    octets = compile_plan(fleet.site("leeds"), "w1", 1_790_000_000_000_000, b"salt")
     plan = wire_plan.decode_plan(octets)
     assert (plan.site, plan.witness, plan.issued_utc_us) == ("leeds", "w1", 1_790_000_000_000_000)
     words = {t["name"]: t for t in describe(octets)["targets"]}
@@ -155,10 +155,10 @@ def test_a_site_compiles_to_a_plan_that_the_witness_takes(fleet):
 def test_a_plan_changes_only_when_the_site_does(fleet):
     path = add_site(fleet)
     with fleet.ledger() as book:
-        first = current(book, fleet.site("leeds"), "w1", 1)
-        assert current(book, fleet.site("leeds"), "w1", 2) == first
+        first = current(book, fleet, fleet.site("leeds"), "w1", 1)
+        assert current(book, fleet, fleet.site("leeds"), "w1", 2) == first
         path.write_text(path.read_text().replace("batch_s = 60", "batch_s = 10"))
-        second = current(book, fleet.site("leeds"), "w1", 3)
+        second = current(book, fleet, fleet.site("leeds"), "w1", 3)
         assert second != first
         assert [item.content for item in book.items("plan")] == [first, second]
 

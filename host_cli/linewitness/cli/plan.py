@@ -64,7 +64,7 @@ def _publish(fleet: Fleet, book: Ledger, sites: tuple[str, ...]) -> list[Publica
         book,
         Signer(fleet.public_key, fleet.sign),
         [(e.site, e.witness, e.kid) for e in enrolled],
-        lambda site, witness: plans.current(book, fleet.site(site), witness, now_us),
+        lambda site, witness: plans.current(book, fleet, fleet.site(site), witness, now_us),
         plans.describe,
         now_us,
     )

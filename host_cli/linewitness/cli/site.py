@@ -80,7 +80,7 @@ def add(
     if wifi_password:
         fleet.set_secret(f"wifi-{name}", wifi_password)
     config.write(path, config.dumps(made))
-    compile_plan(Site.read(path), "check", 0)
+    compile_plan(Site.read(path), "check", 0, b"check")
     return {"site": name, "file": str(path), "targets": len(made["target"])}
 
 

@@ -72,7 +72,7 @@ def flash(fleet: Fleet, site: str, witness: str, port: str, board: str | None) -
     where = fleet.site(site)
     secrets = fleet.make_witness_secrets(site, witness)
     with fleet.ledger() as book:
-        plan = current(book, where, witness, _now_us())
+        plan = current(book, fleet, where, witness, _now_us())
 
     def files(name: str) -> dict[str, bytes]:
         authority = (fleet.keys / "ca.der").read_bytes()

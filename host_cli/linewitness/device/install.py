@@ -24,6 +24,7 @@ from linewitness.device.firmware import (
 from linewitness.device.prompt import Prompt
 from linewitness.errors import CannotDo, UsageProblem
 from linewitness.fleet import Fleet, WitnessSecrets
+from linewitness.private import named_secrets, private_hosts
 from linewitness.site import Site
 
 MAIN = "/main.py"
@@ -81,6 +82,8 @@ def config_json(fleet: Fleet, site: Site, witness: str, board: str, secrets: Wit
         "ack_secret": secrets.ack_secret.hex(),
         "ntp": site.plan["time_servers"],
         "resolvers": site.plan["resolvers"],
+        "secrets": named_secrets(fleet, site),
+        "hosts": private_hosts(fleet, site),
     }
     return json.dumps(table, sort_keys=True).encode()
 
