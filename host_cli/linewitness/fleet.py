@@ -177,12 +177,12 @@ class Fleet:
         return ledger.open(self.ledger_url, self.root)
 
     def site(self, name: str) -> Site:
-        """Return one site. Raises CannotDo for a name that has no file."""
+        """Return one site. Raises UsageProblem for a name that has no file."""
         from linewitness.site import Site
 
         path = self.root / "sites" / f"{name}.toml"
         if not path.exists():
-            raise CannotDo(f"no site '{name}'", str(path), "linewitness site list")
+            raise UsageProblem(f"no site '{name}'", str(path), "linewitness site list")
         return Site.read(path)
 
     def sites(self) -> list[Site]:

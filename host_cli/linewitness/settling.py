@@ -15,6 +15,7 @@ from linewitness.settle.contract import Contract, load
 from linewitness.settle.engine import settle
 from linewitness.settle.pool import SiteInfo
 from linewitness.settle.timeline import Batch, SiteRecord, read_site
+from linewitness.tickets.events import tickets
 from linewitness_wire import cose, plan, record
 from linewitness_wire.errors import WireError
 
@@ -43,7 +44,7 @@ def settle_fleet(
     }
     for name in sites:
         if name not in known:
-            raise CannotDo(f"no site '{name}'", "--site", "linewitness site list")
+            raise UsageProblem(f"no site '{name}'", "--site", "linewitness site list")
     contracts = read_contracts(fleet)
     with fleet.ledger() as ledger:
         period = _period(ledger, from_us, to_us)
@@ -56,7 +57,8 @@ def settle_fleet(
             records.append(read_site(site, read_batches(stored), plans, *period))
         archived = snapshots(ledger)
         posts = read_posts(ledger, archived)
-    settlement = settle(records, known, posts, contracts, period, claim_unconfirmed=claim_unconfirmed)
+        reported = tickets(ledger)
+    settlement = settle(records, known, posts, contracts, period, claim_unconfirmed=claim_unconfirmed, tickets=reported)
     settlement = replace(settlement, findings=(*settlement.findings, *history.findings(archived)))
     return only(settlement, set(sites)) if sites else settlement
 

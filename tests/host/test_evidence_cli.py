@@ -130,10 +130,10 @@ def test_bad_input_to_verify_is_one_line(arguments: tuple[str, ...], code: int, 
         (("checkpoint", "--authority", "http://127.0.0.1:9/"), 1, "no timestamp"),
         (("dossier", "--from", "yesterday", "--to", "2026-01-01"), 2, "not a date"),
         (("dossier", "--from", "2026-02-01", "--to", "2026-01-01"), 2, "ends before it begins"),
-        (("dossier", "--from", "2026-01-01", "--to", "2026-02-01", "--site", "paris"), 1, "no site"),
+        (("dossier", "--from", "2026-01-01", "--to", "2026-02-01", "--site", "paris"), 2, "no site"),
         ((*YEAR, "--settlement", "README.md"), 1, "not a settlement"),
         ((*YEAR, "--contract", "README.md"), 3, "not a contract that holds"),
-        (("plan", "publish", "--site", "paris"), 1, "no witness is enrolled"),
+        (("plan", "publish", "--site", "paris"), 2, "no site"),
     ],
 )
 def test_bad_input_to_the_makers_is_one_line(fleet: Fleet, arguments: tuple[str, ...], code: int, says: str) -> None:

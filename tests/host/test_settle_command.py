@@ -107,7 +107,7 @@ def test_bad_input_is_one_line_with_its_exit_code(fleet: Fleet, tmp_path: Path) 
     nothing = run(fleet)
     assert (nothing.exit_code, nothing.stderr.count("\n")) == (4, 1)
     store(fleet, Branch("leeds"))
-    assert run(fleet, "--site", "bath").exit_code == 1
+    assert run(fleet, "--site", "bath").exit_code == 2
     assert run(fleet, "--from", "soon").exit_code == 2
     assert run(fleet, "--from", "2026-03-02", "--to", "2026-03-01").exit_code == 2
     assert run(fleet, "--out", str(tmp_path / "no" / "where.json")).exit_code == 1

@@ -57,6 +57,8 @@ def _publish(fleet: Fleet, book: Ledger, sites: tuple[str, ...]) -> list[Publica
     from linewitness.evidence.signed import Signer
 
     now_us = time.time_ns() // 1000
+    for name in sites:
+        fleet.site(name)
     enrolled = [e for e in book.enrolments() if e.retired_us is None and (not sites or e.site in sites)]
     if not enrolled:
         raise CannotDo("no witness is enrolled", ", ".join(sites) or str(fleet.root), "linewitness witness enrol")
