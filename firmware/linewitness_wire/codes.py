@@ -65,7 +65,8 @@ CAN_TTL = 4
 CAN_ETHERNET = 8
 CAN_BSSID = 16
 CAN_TLS = 32
-CAPABILITY_NAMES = {1: "raw_icmp", 2: "dscp", 4: "ttl", 8: "ethernet", 16: "bssid", 32: "tls"}
+CAN_CODE_IN_PLACE = 64  # executes its firmware from the flash; without it, it loads it into memory
+CAPABILITY_NAMES = {1: "raw_icmp", 2: "dscp", 4: "ttl", 8: "ethernet", 16: "bssid", 32: "tls", 64: "code_in_place"}
 
 # What happened at the witness. The numbers after each kind are its details, in order (see record.EVENT_DETAILS).
 EVENT_BOOT = 1  # reset cause, board code, capabilities, uptime_us when the journal was ready

@@ -7,7 +7,8 @@
 All octets are in hex. The signature is Ed25519 over "linewitness/1/enrol" NUL SITE NUL WITNESS NUL nonce (32 octets).
 
 The firmware's hash, which also stands in every batch, is SHA-256 over, for each file below /lib in the order of their
-paths' octets: the path (from /, as "/lib/witness/app.mpy") NUL SHA-256 of the file (32 octets).
+paths' octets: the path (from /, as "/lib/witness/app.mpy") NUL SHA-256 of the file (32 octets). A board that executes
+its firmware in place has the same files below /rom/lib, and the same hash.
 """
 
 import hashlib
@@ -16,15 +17,22 @@ import os
 
 NONCE_OCTETS = 32
 LIB = "/lib"
+ROM = "/rom"
 JOURNAL = "/journal"
 CONFIG = "/config.json"
 
 
-def firmware_digest(root: str = LIB) -> bytes:
+def in_place() -> bool:
+    """Whether the firmware is executed from the flash rather than loaded into memory."""
+    return __file__.startswith(ROM)
+
+
+def firmware_digest() -> bytes:
     """Return the hash of the installed firmware, 32 octets."""
+    mount = ROM if in_place() else ""
     whole = hashlib.sha256()
-    for path in sorted(_files(root)):
-        whole.update(path.encode() + b"\0" + _file_digest(path))
+    for path in sorted(_files(mount + LIB)):
+        whole.update(path[len(mount) :].encode() + b"\0" + _file_digest(path))
     return whole.digest()
 
 

@@ -50,6 +50,14 @@ class Calls:
     def set_rtc_memory(self, octets: str) -> None:
         self._device.rtc_memory = octets
 
+    # The part of the flash that code is executed from.
+
+    def rom_prepare(self, octets: int) -> None:
+        self._device.romfs.prepare(octets)
+
+    def rom_write(self, offset: int, octets: str) -> None:
+        self._device.romfs.write(offset, bytes.fromhex(octets))
+
     # machine.
 
     def freq(self, hz: int | None) -> int:

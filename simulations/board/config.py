@@ -5,6 +5,7 @@
     vm = "wasm"                  # or "unix"
     flash = "leeds.flash"        # kept between runs; without it the flash is in memory
     clock = "real"               # or "virtual"
+    romfs = false                # true: its MicroPython has a ROMFS partition, and executes code in place from it
     repl_port = 8266             # 0 or absent: any free port
     control = "leeds.sock"       # path of the control socket
     [install]                    # board path = file or folder of this computer, written before the first boot
@@ -37,6 +38,7 @@ KEYS = {
     "repl_port",
     "control",
     "heap_kb",
+    "romfs",
     "unique_id",
     "seed",
     "erase_pause",
@@ -95,6 +97,7 @@ def parse_config(table: Mapping[str, Any], folder: Path, name: str = "board") ->
         virtual_clock=clock == "virtual",
         repl_port=int(table.get("repl_port", 0)),
         heap_kb=table.get("heap_kb"),
+        romfs=bool(table.get("romfs", False)),
         unique_id=str(table.get("unique_id", "")),
         seed=table.get("seed"),
         erase_pause=bool(table.get("erase_pause", True)),

@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 import random
 import struct
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from simulations.board import machine as vm_machine
@@ -24,6 +26,7 @@ from simulations.board.nvs import Nvs
 from simulations.board.ports import EAGAIN
 from simulations.board.profile import EPOCH_S
 from simulations.board.reactor import Reactor
+from simulations.board.romfs import Romfs
 from simulations.board.scheduler import RealScheduler, Timer, VirtualScheduler
 from simulations.board.settings import Settings, derived_id, make_network
 from simulations.board.sockets import POLLIN, POLLOUT, Counters, SocketTable
@@ -57,6 +60,9 @@ class Device:
         self.unique_id = bytes.fromhex(settings.unique_id) if settings.unique_id else derived_id(settings)
         self._device = BlockDevice(profile.filesystem_kb * 1024, settings.flash)
         self._device.on_erase = self._erase_begins
+        self._folder = tempfile.TemporaryDirectory(prefix="lwb-") if settings.flash is None else None
+        beside = settings.flash or Path(self._folder.name if self._folder else "") / "board"
+        self.romfs = Romfs(beside.with_suffix(".romfs"), profile.romfs_kb * 1024 if settings.romfs else 0)
         self.nvs = Nvs(settings.flash.with_suffix(".nvs.json") if settings.flash else None)
         self.network, addresses = make_network(settings, self.reactor, lambda: self.nic.up)
         mac = b"\x02" + self.unique_id[:5]
@@ -108,7 +114,9 @@ class Device:
         self._cause, self._run_main = cause, run_main
         self._boot_us = self.scheduler.now_us()
         self.machine = Machine(
-            self.settings.vm, self.profile, virtual_clock=self.settings.virtual_clock, heap_kb=self.settings.heap_kb
+            *(self.settings.vm, self.profile, self.romfs),
+            virtual_clock=self.settings.virtual_clock,
+            heap_kb=self.settings.heap_kb,
         )
         self.reactor.watch(self.machine.requests, read=self._read_requests)
         self.reactor.watch(self.machine.console, read=self._read_console)
@@ -170,6 +178,8 @@ class Device:
         self.console.close()
         self.network.close()
         self._device.close()
+        if self._folder is not None:
+            self._folder.cleanup()
 
     # The loop.
 
@@ -237,6 +247,8 @@ class Device:
             "tls_session_bytes": profile.tls_session_bytes,
             "tls_handshake_bytes": profile.tls_handshake_bytes,
             "unique_id": self.unique_id.hex(),
+            "romfs_path": str(self.romfs.path),
+            "romfs_size": self.romfs.size,
             "epoch_s": EPOCH_S[profile.platform],
         }
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from simulations.board import vms
 from simulations.board.profile import Profile
+from simulations.board.romfs import Romfs
 from simulations.board.runtime import runtime_folder
 
 BOARD_MJS = Path(__file__).parent / "vm" / "board.mjs"
@@ -42,11 +43,15 @@ class Request(NamedTuple):
 class Machine:
     """A running machine. Wait on the descriptors `requests` and `console` (what the unix machine prints)."""
 
-    def __init__(self, vm: str, profile: Profile, *, virtual_clock: bool, heap_kb: int | None = None) -> None:
+    def __init__(
+        self, vm: str, profile: Profile, romfs: Romfs, *, virtual_clock: bool, heap_kb: int | None = None
+    ) -> None:
         request_read, request_write = os.pipe()
         reply_read, reply_write = os.pipe()
         pipes = [str(request_write), str(reply_read)]
         command = _command(vm, virtual_clock, heap_kb or profile.heap_kb) + pipes
+        if vm == "wasm":
+            command += [str(romfs.path)] if romfs.size else []
         try:
             self._process = subprocess.Popen(
                 command,

@@ -64,6 +64,7 @@ class Profile:
     heap_kb: int
     cpu_hz: int
     filesystem_kb: int
+    romfs_kb: int
     block_bytes: int
     program_bytes: int
     erase_ms: int

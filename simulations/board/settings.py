@@ -30,6 +30,7 @@ class Settings:
     virtual_clock: bool = False
     repl_port: int = 0
     heap_kb: int | None = None
+    romfs: bool = False
     unique_id: str = ""
     seed: int | None = None
     erase_pause: bool = True

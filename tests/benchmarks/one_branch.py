@@ -60,6 +60,7 @@ def one_branch(
     zone: dict[str, dict[str, list[str]]] | None = None,
     vm: str = "wasm",
     profile: str = "esp32-devkitc",
+    romfs: bool = False,
 ) -> Iterator[OneBranch]:
     """Yield it once two batches are in the ledger.
 
@@ -86,7 +87,9 @@ def one_branch(
             change(table)
             config.write(path, config.dumps(table))
         nic = {"ssid": SSID, "password": PASSWORD, "wired": False, "rssi": -58, "channel": 6}
-        board = Board({"profile": profile, "vm": vm, "nic": nic, "network": network(ports)}, folder / "board")
+        board = Board(
+            {"profile": profile, "vm": vm, "nic": nic, "romfs": romfs, "network": network(ports)}, folder / "board"
+        )
         with contextlib.closing(board):
             board.start()
             stage.command("witness", "flash", SITE, WITNESS, "--port", board.repl, "--board", profile)

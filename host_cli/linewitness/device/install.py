@@ -1,8 +1,9 @@
 """Putting the firmware, its configuration, its plan and the broker's authority onto a board that runs MicroPython.
 
-Only what differs is written, so that doing it again costs a second and wears no flash. /main.py goes first and comes
-last: a board that loses power in between comes up at its prompt, never with half of an old and half of a new program.
-What was written is read back and compared before the board is started.
+A board that can execute code in place gets the firmware as a ROMFS image (romfs.py), any other as files in /lib, which
+it loads into its memory. Only what differs is written, so that doing it again costs a second and wears no flash.
+/main.py goes first and comes last: a board that loses power in between comes up at its prompt, never with half of an
+old and half of a new program. What was written is read back and compared before the board is started.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from linewitness.device.firmware import (
     firmware_digest,
 )
 from linewitness.device.prompt import Prompt
+from linewitness.device.romfs import build_image, deploy, holds, partition_octets
 from linewitness.errors import CannotDo, UsageProblem
 from linewitness.fleet import Fleet, WitnessSecrets
 from linewitness.private import named_secrets, private_hosts
@@ -45,6 +47,7 @@ class Installed:
     octets: int
     firmware: bytes
     plan: bytes
+    in_place: bool  # whether the board executes the firmware from its flash
 
 
 def choose_board(machine: str, wanted: str | None) -> BoardKind:
@@ -108,18 +111,27 @@ def install(
         raise UsageProblem(
             f"the site is on {network}, a {kind.name} has {has}", "[network] of the site", "another board"
         )
-    wanted = {**compile_firmware(march), **files(kind.name)}
+    firmware = compile_firmware(march)
+    image = build_image(firmware)
+    in_place = len(image) <= partition_octets(prompt)
+    if in_place:
+        below_lib = {path: octets for path, octets in firmware.items() if path.startswith(LIB + "/")}
+        firmware = {path: octets for path, octets in firmware.items() if path not in below_lib}
+    wanted = {**firmware, **files(kind.name)}
+    new_image = in_place and not holds(prompt, image)
     digests = {path: hashlib.sha256(octets).digest() for path, octets in wanted.items()}
     folders = [f"{LIB}/{package}" for package in PACKAGES]
     there = prompt.hashes(folders, wanted)
     changed = [path for path in wanted if there.get(path) != digests[path]]
     stale = [path for path in there if path not in wanted]
-    octets = sum(len(wanted[path]) for path in changed)
-    _check_space(facts["free"], octets, changed, there, prompt.port)
-    if MAIN in there and (changed or stale):
+    octets = sum(len(wanted[path]) for path in changed) + (len(image) if new_image else 0)
+    _check_space(facts["free"], sum(len(wanted[path]) for path in changed), changed, there, prompt.port)
+    if MAIN in there and (changed or stale or new_image):
         prompt.remove(MAIN)
         changed = [*(path for path in changed if path != MAIN), MAIN]
     started(octets)
+    if new_image:
+        deploy(prompt, image, progress)
     for path in stale:
         prompt.remove(path)
     for path in sorted(changed, key=lambda path: path == MAIN):
@@ -128,6 +140,8 @@ def install(
     wrong = [path for path in changed if after.get(path) != digests[path]]
     if wrong:
         raise CannotDo(f"{wrong[0]} reads otherwise than written", prompt.port, "another cable or another board")
+    if in_place:
+        after |= {path: hashlib.sha256(octets).digest() for path, octets in below_lib.items()}
     prompt.restart()
     return Installed(
         *(
@@ -140,6 +154,7 @@ def install(
             octets,
         ),
         *(firmware_digest(after), digests[PLAN]),
+        in_place,
     )
 
 

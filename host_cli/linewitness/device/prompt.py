@@ -130,6 +130,11 @@ class Prompt:
                 self._line.exec(program)
             progress(len(piece))
 
+    def run(self, program: str) -> None:
+        """Run a program that says nothing."""
+        with self._explained("press the board's reset button and try again"):
+            self._line.exec(program)
+
     def remove(self, path: str) -> None:
         """Remove a file that is there."""
         with self._explained("press the board's reset button and try again"):

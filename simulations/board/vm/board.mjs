@@ -1,11 +1,11 @@
 // The wasm machine's side of the pipe to the virtual board's parent.
-// Usage: node board.mjs MICROPYTHON_MJS RUNTIME_FOLDER real|virtual HEAP_BYTES REQUEST_FD REPLY_FD.
+// Usage: node board.mjs MICROPYTHON_MJS RUNTIME_FOLDER real|virtual HEAP_BYTES REQUEST_FD REPLY_FD [ROMFS].
 // Python's memory is collected only when control is here, hence the step loop.
 import fs from "node:fs";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 
-const [module, folder, clock, heapBytes, requestFd, replyFd] = process.argv.slice(2);
+const [module, folder, clock, heapBytes, requestFd, replyFd, romfs] = process.argv.slice(2);
 const REQUEST_FD = Number(requestFd), REPLY_FD = Number(replyFd);
 const CONSOLE = 1, POLL = 2, REQUEST_HEADER = 8, REPLY_HEADER = 24, TICKS_MASK = 0x3fffffff;
 
@@ -84,8 +84,16 @@ function call(requestAddress, requestLength, replyAddress) {
 
 const { loadMicroPython } = await import(pathToFileURL(module).href);
 const vm = await loadMicroPython({ heapsize: Number(heapBytes), linebuffer: false, stdout: print });
+// The flash that code is executed from: memory of the machine, but not of its heap.
+let romAddress = 0;
+if (romfs) {
+  const octets = fs.readFileSync(romfs);
+  romAddress = vm._module._malloc(octets.length);
+  new Uint8Array(memory.buffer, romAddress, octets.length).set(octets);
+}
 vm.registerJsModule("vbhost", {
   call,
+  rom_address: () => romAddress,
   ticks_us: () => nowUs() % (TICKS_MASK + 1),
   ticks_ms: () => Math.floor(nowUs() / 1000) % (TICKS_MASK + 1),
 });

@@ -14,6 +14,7 @@ import board_host as host
 import board_hw as hw
 import board_loop as loop
 import board_net as net
+import board_rom as rom
 import vfs
 
 PIECE = 400
@@ -60,6 +61,7 @@ def boot():
     vfs.umount("/")
     vfs.mount(board_fs.Filesystem(), "/")
     sys.path[:] = ["", ".frozen", "/lib"]
+    rom.install(profile)
     if profile["run_main"]:
         _files.append("/main.py")
     gc.collect()
