@@ -66,7 +66,7 @@ def facts(site: Line) -> SiteFacts:
     path = site.get("path")
     return SiteFacts(
         site["id"], word(site.get("isp")), word(site.get("region")), word(site.get("provider")),
-        word(site.get("edge")), word(site.get("carrier")), word(site.get("tech")),
+        word(site.get("edge")), word(site.get("second")), word(site.get("carrier")), word(site.get("tech")),
         wifi(site.get("probe_link")), wifi(site.get("phones_link")),
         None if path is None else {TARGETS[t]: str(via) for t, via in path.items() if t in TARGETS and via is not None},
     )  # fmt: skip

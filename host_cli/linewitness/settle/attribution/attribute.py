@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from linewitness.settle.attribution import far, near, soft
+from linewitness.settle.attribution import beside, calls, far, names, near, soft
 from linewitness.settle.attribution.fleet import Fleet, episodes, gather
 from linewitness.settle.attribution.found import Found
 from linewitness.settle.attribution.rounds import Post, Rounds
@@ -22,29 +22,29 @@ def attribute(
     found: list[Found] = []
     for fleet in fleets:
         found += fleet.found
-        for index in range(len(fleet.seen)):
-            found += _soft(fleet, index)
-        found += _far(fleet)
+        found += _soft(fleet) + names.lies(fleet)
+        found += _far(fleet) + calls.found_by_calls(fleet)
     found = [f for f in found if f.end_s > f.start_s]
     for f in found:
         f.confidence = CONFIDENCE.get(f.rule, 0.97)
     return sorted(found, key=lambda f: (f.site, f.start_s, f.end_s, f.side))
 
 
-def _soft(fleet: Fleet, index: int) -> list[Found]:
-    seen = fleet.seen[index]
+def _soft(fleet: Fleet) -> list[Found]:
+    """Return the episodes of bad quality on each site's shared way."""
     found = []
-    for first, last in episodes(fleet.soft[index], fleet.step_s):
-        inside = np.zeros(len(seen), bool)
-        inside[first:last] = fleet.soft[index][first:last]
-        inside &= seen.measured & ~fleet.hard[index]
-        if not inside.any():
-            continue
-        c = soft.contrast(seen, inside)
-        side, rule = soft.where(seen, c)
-        if side:
-            start_s, end_s = (seen.t0_s + at * seen.step_s for at in (first, last))
-            found.append(Found(seen.facts.site, start_s, end_s, int(first), int(last), side, rule))
+    for index, seen in enumerate(fleet.seen):
+        for first, last in episodes(fleet.soft[index], fleet.step_s):
+            inside = np.zeros(len(seen), bool)
+            inside[first:last] = fleet.soft[index][first:last]
+            inside &= seen.measured & ~fleet.hard[index]
+            if not inside.any():
+                continue
+            side, rule = soft.where(seen, soft.contrast(seen, inside))
+            if side:
+                start_s, end_s = (seen.t0_s + at * seen.step_s for at in (first, last))
+                found.append(Found(seen.facts.site, start_s, end_s, int(first), int(last), side, rule))
+    beside.settle(fleet, found)
     return found
 
 

@@ -154,46 +154,59 @@ def judge(fleet: Fleet, found: list[Episode]) -> None:
 
 
 def _judge(fleet: Fleet, pool: Pool, e: Episode) -> None:
-    isp = pool.isp[e.index]
+    isp, region = pool.isp[e.index], pool.region[e.index]
     bad_isps = {pool.isp[i] for i in e.bad} | {isp}
     good_isps = {pool.isp[i] for i in e.good}
-    if e.track == "sip" and "second_sip" in e.dirty and e.kind == "sip":
+    dirty = [d for d in e.dirty if not _own_outage(fleet, e, d)]
+    if e.kind == "sip" and "second_sip" in dirty:
         _sip_filter(fleet, pool, e)
         return
-    dirty = [d for d in e.dirty if not _own_outage(fleet, e, d)]
+    if e.kind == "sip":
+        dirty = []  # what takes only SIP away is no network's fault
     if dirty:
         e.side, e.rule = TRANSIT, "transit_shared"
-        if len(e.bad) == 0 and len(e.good) == 0:
+        if not e.bad and not e.good:
             e.side = UNDETERMINED
         return
-    if len(bad_isps) >= 2 and len(e.bad) >= 1:
-        if _one_transit(fleet, pool, e):
+    if len(bad_isps) >= 2 and e.bad:
+        if e.kind != "sip" and _one_region(pool, e):
+            e.side, e.rule = TRANSIT, "region_of_a_transit"
+        elif _one_transit(fleet, pool, e):
             e.rule = "behind_one_transit"
-            return
-        if len(e.bad) + 1 < 0.15 * (len(e.bad) + 1 + len(e.good)):
+        elif len(e.bad) + 1 < 0.15 * (len(e.bad) + 1 + len(e.good)):
             e.rule = "few_of_many"
-            return
-        _provider(fleet, pool, e)
-        return
-    if good_isps - {isp}:
-        same = [i for i in e.good if pool.isp[i] == isp]
-        if not same:
-            e.side, e.rule = TRANSIT, "peering" if e.bad else "peering_alone"
-            return
-        if e.kind == "sip" and e.error > 0.5:
-            e.side, e.rule = PROVIDER, "code"
-            return
-        e.rule, e.candidates = "this_site_only", ("customer", *OUTSIDE)
+        else:
+            _provider(fleet, pool, e)
         return
     if e.kind == "sip" and e.error > 0.5:
         e.side, e.rule = PROVIDER, "code"
         return
+    if good_isps - {isp}:
+        same = [i for i in e.good if pool.isp[i] == isp]
+        here = [i for i in e.good if pool.region[i] == region]
+        if not same:
+            e.side, e.rule = TRANSIT, "peering" if e.bad else "peering_alone"
+        elif e.bad and not here and e.kind != "sip":
+            e.side, e.rule = TRANSIT, "region_of_a_transit"
+        else:
+            e.rule, e.candidates = "this_site_only", ("customer", *OUTSIDE)
+        return
     e.rule = "no_other_isp"
+
+
+def _one_region(pool: Pool, e: Episode) -> bool:
+    """Return whether all that failed lies in one region, and other regions' witnesses of the edge are whole."""
+    regions = {pool.region[i] for i in [e.index, *e.bad]}
+    return len(regions) == 1 and None not in regions and any(pool.region[i] not in regions for i in e.good)
 
 
 def _provider(fleet: Fleet, pool: Pool, e: Episode) -> None:
     """Several ISPs' witnesses agree: the provider, unless only our asking was refused."""
+    made, failed = _calls(fleet, [e.index, *e.bad], slice(e.first, e.last))
     if e.kind != "sip":
+        if e.kind == "whole" and made >= 3 and failed <= 0.2 * made:
+            e.side, e.rule = "none", "edge_degraded"
+            return
         e.side, e.rule = PROVIDER, f"pooled_{e.kind}"
         return
     if e.refused > 0.2:
@@ -203,7 +216,6 @@ def _provider(fleet: Fleet, pool: Pool, e: Episode) -> None:
     if e.error > 0.5:
         e.side, e.rule = PROVIDER, "pooled_code"
         return
-    made, failed = _calls(fleet, [e.index, *e.bad], slice(e.first, e.last))
     if failed >= 2 and failed >= 0.6 * made:
         e.side, e.rule = PROVIDER, "pooled_sip_calls"
     elif made >= 2 and failed <= 0.34 * made:
@@ -227,21 +239,24 @@ def _calls(fleet: Fleet, sites: list[int], window: slice) -> tuple[int, int]:
 
 
 def _own_outage(fleet: Fleet, e: Episode, control: str) -> bool:
-    """Return whether a control failed at most sites, whatever their path: then it is its own outage, not evidence."""
-    names = {"second": "i_second", "reflector": "i_reflector", "second_sip": "second_sip"}
-    name = names.get(control, f"{control}_dead")
-    bad = seen = 0
+    """Return whether a control failed at most sites that have the same one, behind other ISPs: then it is its own
+    outage and no evidence."""
+    names = {"second": "i_second", "reflector": "i_reflector"}
+    name = names.get(control, control if control == "second_sip" else f"{control}_dead")
+    me = fleet.seen[e.index].facts
+    window = slice(e.first, e.last)
+    bad = known = 0
     for i, one in enumerate(fleet.seen):
-        if i == e.index:
+        if i == e.index or one.facts.isp == me.isp:
             continue
-        core = np.zeros(len(one), bool)
-        core[e.first : e.last] = True
-        value = mean(one[name], core & fleet.usable[i])
+        if control.startswith("second") and one.facts.second != me.second:
+            continue
+        value = mean(one[name][window], fleet.usable[i, window])
         if value != value:
             continue
-        seen += 1
-        bad += value > (18 if name.startswith("i_") else 0.3)
-    return seen >= 3 and bad > 0.6 * seen
+        known += 1
+        bad += value < 0.6 if control == "second_sip" else value > (18 if name.startswith("i_") else 0.3)
+    return known >= 2 and bad > 0.5 * known
 
 
 def _one_transit(fleet: Fleet, pool: Pool, e: Episode) -> bool:

@@ -68,7 +68,10 @@ def gather(sites: Iterable[Rounds], without: frozenset[str] = frozenset()) -> Fl
 
 
 def _sip(seen: Seen, usable: Flags) -> Small:
-    return _share(seen, usable, "sip")
+    """Return evidence that signalling failed; an answered error says more than a silence."""
+    evidence = _share(seen, usable, "sip")
+    told = usable & (seen["sip_error"] == 1) & (seen["sip"] < 0.9)
+    return np.where(told, np.maximum(evidence, 2.5), evidence)
 
 
 def _share(seen: Seen, usable: Flags, name: str) -> Small:

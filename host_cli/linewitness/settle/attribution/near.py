@@ -14,7 +14,7 @@ from linewitness.settle.attribution.rounds import Flags
 from linewitness.settle.attribution.seen import Seen, Small
 from linewitness.settle.attribution.tracks import runs
 
-DEAD_STAY = 3.0
+DEAD_STAY = 2.5
 DEAD_AT = 0.25
 LINGERS = 0.06  # less than this share of a round dead beside an outage is loss like any other
 RESET_POWER = 1
@@ -22,7 +22,7 @@ RESET_POWER = 1
 
 def dead_evidence(seen: Seen) -> Small:
     """Return log likelihood ratios, by round, that the way shared by all targets was cut."""
-    return np.nan_to_num(np.clip((seen["dead"] - DEAD_AT) * 13.0, -4.0, 8.0), nan=0.0)
+    return np.nan_to_num(np.clip((seen["dead"] - DEAD_AT) * 16.0, -4.0, 8.0), nan=0.0)
 
 
 def power_cuts(seen: Seen) -> list[Found]:

@@ -53,6 +53,7 @@ class SiteFacts:
     region: str | None
     provider: str | None
     edge: str | None = None
+    second: str | None = None
     carrier: str | None = None
     technology: str | None = None
     witness_on_wifi: bool | None = None

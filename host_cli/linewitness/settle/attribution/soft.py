@@ -21,6 +21,7 @@ BAD_AT = 20.0
 SPREAD = 8.0
 STRONGEST = 1.5
 FULL_LINE = 0.8
+UDP = "udp"  # not a side: UDP alone suffers, which the sites beside this one have to tell apart
 
 
 def near_impairment(seen: Seen) -> Small:
@@ -121,7 +122,8 @@ def where(seen: Seen, c: Contrast) -> tuple[str, str]:
     """Return (side, rule) of an episode of bad quality on the shared way; an empty side: the witness's own radio."""
     share = lan_share(c)
     own_radio = seen.facts.witness_on_wifi is True and seen.facts.phones_on_wifi is False
-    sick = (c.gateway_tcp < 0.85) + (c.resolver < 0.8) + (c.cpu > 0.25)
+    near_loss = 0.0 if c.echo_limited or np.isnan(c.gateway_loss) else c.gateway_loss
+    sick = (c.gateway_tcp < 0.85 - near_loss) + (c.resolver < 0.8 - near_loss - c.beyond_loss) + (c.cpu > 0.25)
     if sick >= 2 and not own_radio:
         return ROUTER, "router_overloaded"
     if share > 0.5:
@@ -130,6 +132,8 @@ def where(seen: Seen, c: Contrast) -> tuple[str, str]:
         return LAN, "lan_quality"
     if sick >= 2:
         return ROUTER, "router_overloaded"
+    if c.beyond_loss > 0.025 and c.anchors_loss < 0.25 * c.beyond_loss and not c.anchors_tcp < 0.9:
+        return UDP, "udp_only"
     if c.use > FULL_LINE:
         return LAN, "line_full"
     if np.isnan(share):

@@ -1,0 +1,54 @@
+"""The sites beside: bad quality at one site alone, at all of one ISP's sites in a region, or at sites of several ISPs."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from linewitness.settle.attribution.fleet import Fleet
+from linewitness.settle.attribution.found import ACCESS, ROUTER, UNDETERMINED, Found
+from linewitness.settle.attribution.soft import UDP
+
+BAD, GOOD = 0.5, 0.2
+
+
+def settle(fleet: Fleet, found: list[Found]) -> None:
+    """Give the episodes in which only UDP suffered a side, by what the sites beside showed."""
+    index_of = {seen.facts.site: index for index, seen in enumerate(fleet.seen)}
+    for f in found:
+        if f.side == UDP:
+            mine, others_bad, others_good = neighbours(fleet, index_of[f.site], f.first, f.last)
+            if others_bad >= 2:
+                f.side, f.rule = ROUTER, "rules_of_the_fleet"
+            elif mine[0] and mine[0] >= mine[1]:
+                f.side, f.rule = ACCESS, "isp_polices_udp"
+            elif mine[1]:
+                f.side, f.rule = ROUTER, "udp_only"
+            else:
+                f.side, f.rule, f.candidates = UNDETERMINED, "udp_only", ("customer", ACCESS)
+
+
+def neighbours(fleet: Fleet, index: int, first: int, last: int) -> tuple[tuple[int, int], int, int]:
+    """Return ((bad, good) sites of the same ISP and region, bad, good sites of other ISPs) in [first, last)."""
+    me = fleet.seen[index].facts
+    window = slice(first, last)
+    measured = np.stack([s.measured[window] for s in fleet.seen]) & ~fleet.hard[:, window]
+    counted = measured.sum(axis=1)
+    share = (fleet.soft[:, window] & measured).sum(axis=1) / np.maximum(counted, 1)
+    mine, bad, good = [0, 0], 0, 0
+    for other, seen in enumerate(fleet.seen):
+        if other == index or counted[other] < 0.5 * (last - first):
+            continue
+        together = _began_together(fleet, other, first)
+        if (seen.facts.isp, seen.facts.region) == (me.isp, me.region):
+            mine[0] += share[other] >= BAD
+            mine[1] += share[other] <= GOOD
+        elif seen.facts.isp != me.isp:
+            bad += share[other] >= BAD and together
+            good += share[other] <= GOOD
+    return (mine[0], mine[1]), int(bad), int(good)
+
+
+def _began_together(fleet: Fleet, other: int, first: int) -> bool:
+    states = fleet.soft[other]
+    low, high = max(first - 2, 0), min(first + 3, len(states))
+    return bool(states[low:high].any()) and not states[max(low - 1, 0)]

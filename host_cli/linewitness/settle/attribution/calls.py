@@ -1,0 +1,193 @@
+"""Test calls: sparse, but the only readings of what lies behind the provider's edge.
+
+A call inside the provider's network beside one over its carrier tells which of the two fails. Calls are judged only in
+rounds in which the site's near side and the way to the edge were whole. Those of sites that share a carrier and region
+(or a provider) are laid on one time line, since each site alone calls only every ten minutes. A callee that is down
+fails calls over every carrier (or inside every provider): the other groups are the control.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from linewitness.settle.attribution.fleet import Fleet
+from linewitness.settle.attribution.found import CARRIER, PROVIDER, ROUTER, UNDETERMINED, Found
+from linewitness.settle.attribution.quality import BAD_IMPAIRMENT, impairment_of_mos
+from linewitness.settle.attribution.tracks import runs, sticky
+
+GROUP_STAY = 4.0
+SITE_STAY = 4.0
+CLEAN_MEDIA = 15.0
+LEAST_SITES, LEAST_ISPS, LEAST_FAILED = 2, 2, 3
+ELSEWHERE = 0.25  # a larger share of failures in the other groups means that it isn't this group's
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """Test calls in the order of time: site index, round, and whether each failed."""
+
+    site: NDArray[np.int64]
+    round: NDArray[np.int64]
+    failed: NDArray[np.bool_]
+
+    def of(self, sites: Sequence[int]) -> Calls:
+        mine = np.isin(self.site, np.array(sites, np.int64))
+        return Calls(self.site[mine], self.round[mine], self.failed[mine])
+
+    def within(self, first: int, last: int) -> Calls:
+        mine = (self.round >= first) & (self.round < last)
+        return Calls(self.site[mine], self.round[mine], self.failed[mine])
+
+
+def calls(fleet: Fleet) -> tuple[Calls, Calls]:
+    """Return (beyond: failed over the carrier while the inside call was fine, whole: both failed) of all sites."""
+    beyond: list[tuple[int, int, bool]] = []
+    whole: list[tuple[int, int, bool]] = []
+    for index, seen in enumerate(fleet.seen):
+        fit = fleet.usable[index] & ~fleet.sip[index] & ~fleet.media[index] & (seen["i_media"] < CLEAN_MEDIA)
+        inside, outside = seen["inside"], seen["outside"]
+        poor = impairment_of_mos(seen["outside_mos"]) > BAD_IMPAIRMENT
+        for at in np.flatnonzero(fit & ~np.isnan(outside) & (inside == 1)):
+            beyond.append((int(at), index, bool(outside[at] == 0 or poor[at])))
+        for at in np.flatnonzero(fit & ~np.isnan(outside) & ~np.isnan(inside)):
+            whole.append((int(at), index, bool(outside[at] == 0 and inside[at] == 0)))
+    return _sorted(beyond), _sorted(whole)
+
+
+def _sorted(found: list[tuple[int, int, bool]]) -> Calls:
+    found.sort()
+    return Calls(
+        np.array([site for _, site, _ in found], np.int64), np.array([at for at, _, _ in found], np.int64),
+        np.array([failed for _, _, failed in found], bool),
+    )  # fmt: skip
+
+
+def found_by_calls(fleet: Fleet) -> list[Found]:
+    """Return what the test calls of all sites tell of carriers, providers and single sites."""
+    if not fleet.seen:
+        return []
+    beyond, whole = calls(fleet)
+    return _carriers(fleet, beyond) + _providers(fleet, whole)
+
+
+def windows(groups: Sequence[Calls], rounds: int, bad: float, good: float, stay: float) -> list[list[tuple[int, int]]]:
+    """Return, for each group, the stretches [first, last) of rounds in which its calls failed."""
+    if not groups:
+        return []
+    evidence = np.zeros((len(groups), rounds), np.float32)
+    for row, made in enumerate(groups):
+        np.add.at(evidence[row], made.round, np.where(made.failed, bad, -good).astype(np.float32))
+    return [[(int(a), int(b)) for a, b in runs(states)] for states in sticky(evidence, stay)]
+
+
+def _keys(fleet: Fleet, names: tuple[str, ...]) -> dict[Hashable, list[int]]:
+    members: dict[Hashable, list[int]] = defaultdict(list)
+    for index, seen in enumerate(fleet.seen):
+        key = tuple(getattr(seen.facts, name) for name in names)
+        if None not in key:
+            members[key].append(index)
+    return members
+
+
+def _carriers(fleet: Fleet, made: Calls) -> list[Found]:
+    """Calls over the carrier failed while those inside the provider's network, beside them, did not."""
+    found: list[Found] = []
+    carriers = [s.facts.carrier for s in fleet.seen]
+    groups = list(_keys(fleet, ("carrier", "region")).values())
+    mines = [made.of(members) for members in groups]
+    for members, mine, stretches in zip(
+        groups, mines, windows(mines, len(fleet.seen[0]), 2.5, 0.7, GROUP_STAY), strict=True
+    ):
+        others = made.of([i for i, c in enumerate(carriers) if c != carriers[members[0]] and c is not None])
+        for first, last in stretches:
+            here = mine.within(first, last)
+            hit = np.unique(here.site[here.failed])
+            if int(here.failed.sum()) < LEAST_FAILED:
+                continue
+            control = others.within(first - 5, last + 5)
+            if len(control.failed) >= 3 and control.failed.mean() > ELSEWHERE:
+                continue
+            known = len(control.failed) >= 3
+            side, rule = (CARRIER, "carrier") if known else (UNDETERMINED, "carrier_or_callee")
+            start_s, end_s = _ends(fleet, mine, here)
+            providers = {fleet.seen[i].facts.provider for i in hit}
+            everyone = here.failed.mean() > 0.8 and len(hit) >= 3
+            for index in members:
+                own = here.of([index])
+                told = bool(own.failed.any()) or (len(own.failed) < 2 and len(hit) >= LEAST_SITES)
+                if len(own.failed) == 0:
+                    told = everyone and fleet.seen[index].facts.provider in providers
+                if told:
+                    found.append(_found(fleet, index, start_s, end_s, side, rule, ("none", CARRIER)))
+    return found
+
+
+def _providers(fleet: Fleet, made: Calls) -> list[Found]:
+    """Both calls failed though the way to the edge was whole: the provider's call handling, or this site's own."""
+    found: list[Found] = []
+    providers = [s.facts.provider for s in fleet.seen]
+    groups = list(_keys(fleet, ("provider",)).values())
+    mines = [made.of(members) for members in groups]
+    taken: set[tuple[int, int, int]] = set()
+    for members, mine, stretches in zip(
+        groups, mines, windows(mines, len(fleet.seen[0]), 2.5, 0.4, GROUP_STAY), strict=True
+    ):
+        others = made.of([i for i, p in enumerate(providers) if p != providers[members[0]]])
+        for first, last in stretches:
+            here = mine.within(first, last)
+            hit = [int(i) for i in np.unique(here.site[here.failed]) if here.of([int(i)]).failed.mean() >= 0.45]
+            if len(hit) < LEAST_SITES or len({fleet.seen[i].facts.isp for i in hit}) < LEAST_ISPS:
+                continue
+            control = others.within(first - 5, last + 5)
+            if len(control.failed) >= 3 and control.failed.mean() > ELSEWHERE:
+                continue
+            known = len(control.failed) >= 3
+            side, rule = (PROVIDER, "calls_inside") if known else (UNDETERMINED, "calls_or_callee")
+            start_s, end_s = _ends(fleet, mine.of(hit), here.of(hit))
+            for index in hit:
+                taken.add((index, first, last))
+                found.append(_found(fleet, index, start_s, end_s, side, rule, ("none", PROVIDER)))
+    sites = [made.of([index]) for index in range(len(fleet.seen))]
+    for index, stretches in enumerate(windows(sites, len(fleet.seen[0]), 3.0, 2.0, SITE_STAY)):
+        for first, last in stretches:
+            if any(i == index and a < last and first < b for i, a, b in taken):
+                continue
+            here = sites[index].within(first, last)
+            if int(here.failed.sum()) < LEAST_FAILED:
+                continue
+            others = made.of([i for i, p in enumerate(providers) if p == providers[index] and i != index])
+            peers = others.within(first, last)
+            alone = len(peers.failed) >= 3 and peers.failed.mean() < 0.2
+            side, rule = (ROUTER, "calls_of_this_site") if alone else (UNDETERMINED, "calls_fail")
+            start_s, end_s = _ends(fleet, sites[index], here)
+            found.append(_found(fleet, index, start_s, end_s, side, rule, ("customer", PROVIDER)))
+    return found
+
+
+def _ends(fleet: Fleet, made: Calls, here: Calls) -> tuple[float, float]:
+    """Return ends in s: halfway between a group's last good call and its first failed one, and back."""
+    seen = fleet.seen[0]
+    failed = here.round[here.failed]
+    first, last = int(failed.min()), int(failed.max()) + 1
+    before = made.round[(made.round < first) & ~made.failed]
+    after = made.round[(made.round >= last) & ~made.failed]
+    low = float(before.max() + 1) if len(before) else float(first)
+    high = float(after.min()) if len(after) else float(last)
+    partial = here.failed.mean() < 0.85
+    start = float(first) if partial else (low + first) / 2
+    end = float(last) if partial else (high + last) / 2
+    return seen.t0_s + start * seen.step_s, seen.t0_s + end * seen.step_s
+
+
+def _found(
+    fleet: Fleet, index: int, start_s: float, end_s: float, side: str, rule: str, candidates: tuple[str, ...]
+) -> Found:
+    seen = fleet.seen[index]
+    first = int((start_s - seen.t0_s) // seen.step_s)
+    last = int(-((seen.t0_s - end_s) // seen.step_s))
+    return Found(seen.facts.site, start_s, end_s, first, last, side, rule, candidates=candidates)
