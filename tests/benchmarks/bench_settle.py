@@ -1,11 +1,23 @@
-"""Whose side was it: methods of attribution on worlds that no tuning has seen.
+"""Whose side was it: the method of `linewitness settle` on worlds that no tuning has seen, beside simpler ones.
 
-    python tests/benchmarks/bench_settle.py [--worlds 3] [--sites 200] [--days 14] [--seed N] [--style abroad]
+    python tests/benchmarks/bench_settle.py [--part score|ablation|fleet|speed|ends ...] [--quick] [--seed N]
+        [--worlds 3] [--sites 200] [--days 14] [--step 60]
 
-Every world is made afresh with the other ranges and with kinds of fault that the home set hasn't; without --seed the
-seeds are new in each run and printed, so that a run can be repeated. Prints a table of each measure over all worlds,
-with its 95 % interval by bootstrap over causes, and as its last line one JSON object; baseline is the naive rule's
-share of false blame, ratio is baseline / ours, above 1 where ours is better.
+score     per style (home: other seeds only; abroad: other ranges and kinds; blind: everything drawn anew for each
+          seed, with kinds that neither has) every measure beside its goal, for ours, a rule of segment differences at
+          one site (baseline-b) and the naive rule; blind has as many worlds as make 300 causes, 5 unless --worlds says
+          more
+ablation  blind: the same method with every site alone, and without each source of evidence in turn
+fleet     blind: fleets of 1, 2, 5, 20 and 200 sites
+speed     processor time and peak memory by size, each world settled by a process of its own; a year of 1,000 sites is
+          extrapolated
+ends      the bounds of a breach's ends and the claimed time at the default cadence, through the ledger's path
+
+Without --part all of them, without --seed new seeds in each run; they are printed, so that a run can be repeated.
+Everything takes about an hour on one core of a small machine, --quick (small worlds, for a look) about two minutes.
+Worlds are made in a temporary folder, one at a time, and deleted. In brackets: 95 % intervals by bootstrap over causes
+(minutes and credits: over sites). The last line is one JSON object; baseline is baseline-b's share of false blame in
+the blind worlds, ratio is baseline / ours, above 1 where ours is better.
 """
 
 from __future__ import annotations
@@ -14,89 +26,147 @@ import argparse
 import json
 import secrets
 import sys
-import tempfile
 import time
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from simulations.branch import measures, score, world
-from simulations.branch.baselines import METHODS
-from simulations.branch.faults import select
-from simulations.branch.generate import Recipe, make
-from simulations.branch.style import STYLES
+import settle_ends
+import settle_speed
+import settle_worlds
+from machine import machine
+from settle_worlds import GOALS, Measured, Method, recipe
 
-ROWS = (
-    "FB_worse", "FB_verdicts", "FB_minutes", "FB_incidents", "FB_decoys", "acc", "acc_ident", "wrong_ident",
-    "abstain_ident", "macroF1", "IoU", "ECE", "FB_min_site_month", "start_err_med_s", "sla_mae_min_month",
-    "credit_over", "PF_causes", "incidents",
-)  # fmt: skip
-FIRST = "naive"
+from linewitness.settle.attribution.rounds import SOURCES
+from simulations.branch.generate import Recipe
+from simulations.branch.methods import METHODS, POSTS, settle
+
+PARTS = ("score", "ablation", "fleet", "speed", "ends")
+STYLES = ("home", "abroad", "blind")
+OURS, BASELINE = "linewitness", "baseline-b"
+BLIND_WORLDS = 5
+FLEETS = ((1, 40), (2, 30), (5, 16), (20, 6), (200, 1))  # sites, worlds
+QUICK_FLEETS = ((1, 4), (20, 1))
+FLEET_ROWS = ("FB_worse", "FB_incidents", "acc_ident", "wrong_ident", "abstain_ident", "macroF1", "missed")
+ABLATION_ROWS = (*FLEET_ROWS, "FB_decoys", "ECE")
+STORIES = 120
+SEED_STRIDE = 10_000  # between parts, so that none sees another's worlds
 
 
-def run(arguments: list[str] | None = None) -> int:
-    """Make the worlds, settle each with every method, print the table."""
+def main(arguments: list[str] | None = None) -> int:
+    """Run the parts, print their tables and the JSON line."""
     args = options(arguments)
     base = args.seed if args.seed is not None else secrets.randbelow(2**31)
-    found: dict[str, list[score.Records]] = {name: [] for name in METHODS}
-    seconds: dict[str, float] = dict.fromkeys(METHODS, 0.0)
-    for number in range(args.worlds):
-        with tempfile.TemporaryDirectory() as folder:
-            path, kinds = Path(folder), select(args.style)
-            began = time.perf_counter()
-            make(Recipe(base + number, args.sites, args.days, args.step, kinds, STYLES[args.style]), path)
-            print(f"world {base + number}: made in {time.perf_counter() - began:.1f} s", file=sys.stderr)
-            for name, method in METHODS.items():
-                began = time.perf_counter()
-                verdicts = list(method(world.open_world(path)))
-                seconds[name] += time.perf_counter() - began
-                found[name].append(score.records(path, verdicts))
-    whole = {name: measures.pooled(parts) for name, parts in found.items()}
-    values = {name: measures.measures(records) for name, records in whole.items()}
-    bounds = {name: measures.intervals(records) for name, records in whole.items()}
-    show(values, bounds)
-    last = list(METHODS)[-1]
-    baseline, ours = values[FIRST]["FB_worse"], values[last]["FB_worse"]
+    print(f"{machine()}; seed {base}")
+    found: dict[str, object] = {}
+    blame: dict[str, object] = {}
+    for number, part in enumerate(PARTS):
+        if part not in args.part:
+            continue
+        began = time.perf_counter()
+        seed = base + number * SEED_STRIDE
+        if part == "score":
+            found[part], blame = score_part(args, seed)
+        else:
+            found[part] = {"ablation": ablation, "fleet": fleet, "speed": speed, "ends": ends}[part](args, seed)
+        print(f"({part}: {time.perf_counter() - began:.0f} s)\n", flush=True)
+    ours, baseline = blame.get(OURS), blame.get(BASELINE)
+    ratio = round(baseline / ours, 3) if isinstance(ours, float) and isinstance(baseline, float) and ours else None
     print(json.dumps({
-        "benchmark": "settle", "style": args.style, "seed": base, "worlds": args.worlds, "sites": args.sites,
-        "days": args.days, "step_s": args.step, "method": last,
-        "unit": "share of provider or carrier blame that is false",
-        "ours": ours, "baseline": baseline, "ratio": round(baseline / ours, 3) if ours else None,
-        "methods": {
-            name: {row: values[name][row] for row in ROWS}
-            | {"intervals": bounds[name], "s_per_world": round(seconds[name] / args.worlds, 2)}
-            for name in METHODS
-        },
+        "benchmark": "settle", "seed": base, "sites": args.sites, "days": args.days, "step_s": args.step,
+        "unit": "share of provider or carrier blame that is false, blind worlds",
+        "ours": ours, "baseline": baseline, "ratio": ratio, "parts": found,
     }))  # fmt: skip
     return 0
 
 
 def options(arguments: list[str] | None) -> argparse.Namespace:
-    """Return the options."""
+    """Return the options; --quick makes everything small."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--worlds", type=int, default=3)
-    parser.add_argument("--sites", type=int, default=200)
-    parser.add_argument("--days", type=int, default=14)
-    parser.add_argument("--step", type=int, default=60, help="seconds a round")
+    parser.add_argument("--part", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--quick", action="store_true")
     parser.add_argument("--seed", type=int, help="the first world's seed; the others follow")
-    parser.add_argument("--style", choices=sorted(STYLES), default="abroad")
-    return parser.parse_args(arguments)
+    parser.add_argument("--worlds", type=int, help="worlds of each style, 3 (blind: 5)")
+    parser.add_argument("--sites", type=int)
+    parser.add_argument("--days", type=int)
+    parser.add_argument("--step", type=int, default=60, help="seconds a round")
+    args = parser.parse_args(arguments)
+    args.sites = args.sites or (40 if args.quick else 200)
+    args.days = args.days or (3 if args.quick else 14)
+    return args
 
 
-def show(values: dict[str, dict[str, object]], bounds: dict[str, dict[str, tuple[float, float]]]) -> None:
-    """Print the table: a measure a row, a method a column."""
-    print(f"{'':22}" + "".join(f"{name:>28}" for name in values))
-    for row in ROWS:
-        cells = []
-        for name, figures in values.items():
-            value = figures[row]
-            text = f"{value:.4f}" if isinstance(value, float) else str(value)
-            if row in bounds[name]:
-                low, high = bounds[name][row]
-                text += f" [{low:.4f}, {high:.4f}]"
-            cells.append(f"{text:>28}")
-        print(f"{row:22}" + "".join(cells))
+def worlds(args: argparse.Namespace, style: str, seed: int, count: int, sites: int | None = None) -> Iterator[Recipe]:
+    """Yield the recipes of that many worlds."""
+    for number in range(count):
+        yield recipe(style, seed + number, sites or args.sites, args.days, args.step)
+
+
+def score_part(args: argparse.Namespace, seed: int) -> tuple[dict[str, object], dict[str, object]]:
+    """Print a table for each style; return all figures, and the blind worlds' false blame by method."""
+    figures: dict[str, object] = {}
+    blame: dict[str, object] = {}
+    for number, style in enumerate(STYLES):
+        count = args.worlds or (1 if args.quick else BLIND_WORLDS if style == "blind" else 3)
+        found = settle_worlds.run(worlds(args, style, seed + 1000 * number, count), METHODS)
+        print(f"{style}: {count} worlds of {args.sites} sites x {args.days} days, {args.step} s rounds")
+        print("\n".join(settle_worlds.table(found, OURS)))
+        print("\n".join(settle_worlds.confusion(found[OURS])))
+        print(flush=True)
+        figures[style] = {name: measured.figures() for name, measured in found.items()}
+        if style == "blind":
+            blame = {name: measured.values["FB_worse"] for name, measured in found.items()}
+    return figures, blame
+
+
+def ablation(args: argparse.Namespace, seed: int) -> dict[str, object]:
+    """Print what each source of evidence is worth: a variant a row."""
+    variants: dict[str, Method] = {"everything": settle, "every site alone": partial(settle, pooling=False)}
+    for source in (*SOURCES, POSTS):
+        variants[f"without {source}"] = partial(settle, without=frozenset({source}))
+    count = 1 if args.quick else args.worlds or 2
+    found = settle_worlds.run(worlds(args, "blind", seed, count), variants)
+    print(f"ablation: {count} blind worlds")
+    rows(found, ABLATION_ROWS)
+    return {name: measured.figures() for name, measured in found.items()}
+
+
+def fleet(args: argparse.Namespace, seed: int) -> dict[str, object]:
+    """Print how it does by the size of the fleet: a size a row."""
+    found = {}
+    for number, (sites, count) in enumerate(QUICK_FLEETS if args.quick else FLEETS):
+        made = worlds(args, "blind", seed + 1000 * number, count, sites)
+        found[f"{sites} sites x {count} worlds"] = settle_worlds.run(made, {OURS: settle})[OURS]
+    print("by size of the fleet: blind worlds")
+    rows(found, FLEET_ROWS)
+    return {name: measured.figures() for name, measured in found.items()}
+
+
+def rows(found: dict[str, Measured], names: tuple[str, ...]) -> None:
+    """Print measures as columns."""
+    goals = {name: f"{GOALS[name][1]} {GOALS[name][2]:g}" if name in GOALS else "" for name in names}
+    print(f"{'':24}" + "".join(f"{name:>25}" for name in names))
+    print(f"{'goal':24}" + "".join(f"{goals[name]:>25}" for name in names))
+    for label, measured in found.items():
+        print(f"{label:24}" + "".join(f"{measured.cell(name):>25}" for name in names))
+
+
+def speed(args: argparse.Namespace, seed: int) -> dict[str, object]:
+    """Print times and memory."""
+    found = settle_speed.measure(seed, args.step, args.quick)
+    print("\n".join(settle_speed.table(found)))
+    return settle_speed.figures(found)
+
+
+def ends(args: argparse.Namespace, seed: int) -> dict[str, object]:
+    """Print how well the ends of a breach are known."""
+    found = settle_ends.measure(seed, 10 if args.quick else STORIES)
+    print("ends of a breach at the default cadence, by the side that failed")
+    print("\n".join(settle_ends.table(found)))
+    return dict(found)
 
 
 if __name__ == "__main__":
-    sys.exit(run())
+    sys.exit(main())
