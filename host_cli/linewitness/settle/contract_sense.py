@@ -18,6 +18,7 @@ from linewitness.settle.contract_tables import CLOCKS, LIMITS, QUALITY
 Problem = tuple[str, str, bool]
 FILL_IN = "fill-in"
 MONTH_S = 30 * 86_400
+MONTHS = {"month": 1, "two_months": 2, "quarter": 3, "year": 12}
 CLOCK_OF = {"response": "response_min", "update": "update_min", "restore": "restore_min"}
 
 
@@ -103,11 +104,11 @@ def _downtime(data: dict[str, Any]) -> Iterator[Problem]:
     least_s = data["downtime"]["min_continuous_s"]
     for i, c in enumerate(data["commitment"]):
         if c["metric"] == "availability":
-            allowed_s = (100 - c["target_percent"]) * MONTH_S / 100
+            allowed_s = (100 - c["target_percent"]) * MONTH_S * MONTHS[c["window"]] / 100
             if least_s > allowed_s:
                 text = (
                     f"a failure shorter than {least_s} s never counts, though commitment[{i}] allows only"
-                    f" {float(allowed_s):g} s in 30 days"
+                    f" {float(allowed_s):g} s in a {c['window'].replace('_', ' ')}"
                 )
                 yield "downtime.min_continuous_s", text, True
         if c["metric"] == "failover" and c["within_s"] < least_s:
