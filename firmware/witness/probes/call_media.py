@@ -41,11 +41,18 @@ def number_of(four: bytes) -> int | None:
 
 
 class Media(Stream):
-    """One call's media. dialog: has `hung_up`; kind: RTP payload type; rtcp: where our reports go."""
+    """One call's media. dialog: has `hung_up`; kind: RTP payload type; peers: where our RTP and our RTCP go.
+
+    The far end's may come from another address: what is RTP of our kind is taken from anywhere. A forger would have to
+    know the call's mark to be counted as an echo.
+    """
+
+    anywhere = True
 
     def __init__(self, media, clock, urandom, peers: tuple, window, dialog, kind: int) -> None:
         super().__init__(media, clock, peers[0], window)
         self._rtcp = peers[1]
+        self._kind = kind
         self._dialog = dialog
         self._ssrc, self._first_timestamp, self._base_s = struct.unpack(">III", urandom(12))
         self._first_sequence = urandom(1)[0]
@@ -64,15 +71,10 @@ class Media(Stream):
 
     async def talk(self, packets: int, timeout_us: int) -> tuple[int, int]:
         """Talk for so many packets, wait timeout_us at most for echoes; return when it began and how long it was."""
-        reports = self._media.listen(self._rtcp, self.accept) if self._rtcp != self._peer else None
-        try:
-            times = await self.run(packets, INTERVAL_US, timeout_us)
-            if not self._dialog.hung_up:
-                self._media.send(rtp.encode_goodbye(self._ssrc), self._rtcp)
-            return times
-        finally:
-            if reports is not None:
-                self._media.forget(reports)
+        times = await self.run(packets, INTERVAL_US, timeout_us)
+        if not self._dialog.hung_up:
+            self._media.send(rtp.encode_goodbye(self._ssrc), self._rtcp)
+        return times
 
     def over(self) -> bool:
         """Return whether the far end has hung up."""
@@ -93,6 +95,15 @@ class Media(Stream):
         self._sent = sequence + 1
         return packet
 
+    async def replies(self, timeout_us: int) -> None:
+        """Talk on until every echo is there, or for timeout_us: a far end without sound to send keeps back its last."""
+        sequence = self._sent
+        until_us = self._clock.now_us() + timeout_us
+        while self._window.outstanding and self._clock.now_us() < until_us and not self.over():
+            await self._until(self._start_us + sequence * INTERVAL_US)
+            self._media.send(self.packet(sequence, self._clock.now_us()), self._peer)
+            sequence += 1
+
     def _timestamp(self, sequence: int) -> int:
         return (self._first_timestamp + sequence * PAYLOAD_OCTETS) & 0xFFFFFFFF
 
@@ -110,14 +121,17 @@ class Media(Stream):
 
     def accept(self, octets: bytes, received_us: int) -> bool:
         """Take a datagram of the far end."""
+        known = self._media.source in (self._peer, self._rtcp)
         try:
             if rtp.is_rtcp(octets):
                 self._take_reports(octets, received_us)
                 return True
             packet = rtp.decode(octets)
         except rtp.Malformed:
-            self._window.malformed += 1
-            return True
+            self._window.malformed += known
+            return known
+        if not known and packet.payload_type != self._kind:
+            return False
         if self.incoming is None or self.incoming.ssrc != packet.ssrc:
             self.incoming = rtp.Incoming(packet)
             self._tail = b""

@@ -13,6 +13,8 @@ from witness.sample import within
 class Stream:
     """Sends a Window's packets through `media` to peer. Subclasses have `packet`, `accept`, and may have `over`."""
 
+    anywhere = False  # whether replies may come from another address than the packets go to
+
     def __init__(self, media, clock, peer: object, window) -> None:
         self._media = media
         self._clock = clock
@@ -37,7 +39,7 @@ class Stream:
     async def run(self, packets: int, interval_us: int, timeout_us: int) -> tuple[int, int]:
         """Send all and wait for the replies; return when the first was sent and how long it all took."""
         self._clock.watch()
-        listener = self._media.listen(self._peer, self.accept)
+        listener = self._media.listen(None if self.anywhere else self._peer, self.accept)
         try:
             await asyncio.sleep_ms(0)  # lets the clock begin to watch
             self._start_us = self._checked_us = self._clock.now_us()
@@ -47,7 +49,7 @@ class Stream:
                     break
                 self._send(sequence)
                 self._look_for_stall()
-            await self._replies(timeout_us)
+            await self.replies(timeout_us)
             self._look_for_stall()
         finally:
             self._media.forget(listener)
@@ -85,7 +87,7 @@ class Stream:
         if not self._window.outstanding:
             self._complete.set()
 
-    async def _replies(self, timeout_us: int) -> None:
+    async def replies(self, timeout_us: int) -> None:
         """Return when every packet is answered, or timeout_us after the last."""
         self._complete.clear()
         if self._window.outstanding:
