@@ -139,6 +139,12 @@ class Surroundings:
     lan_hosts: tuple[str, ...] = ()
     phones: tuple[str, ...] = ()
     anchors: tuple[str, ...] = ANCHORS
+    media: str | None = None
+    second_edge: str | None = None
+    second_media: str | None = None
+    stun: str | None = None
+    usual: str | None = None
+    snmp_index: int | None = None
 
 
 def default_targets(around: Surroundings) -> list[Table]:
@@ -148,28 +154,52 @@ def default_targets(around: Surroundings) -> list[Table]:
         _target("link", "lan", "link", "", 0, period_ms=10_000),
         _target("gateway", "router", "icmp", "gateway", 0, period_ms=5_000),
         _target("gateway-dns", "router", "dns", "gateway", 53, period_ms=10_000, query="example.com"),
+        _target("gateway-dns-fresh", "router", "dns", "gateway", 53, period_ms=30_000, query="example.com", fresh=True)
+        | {"timeout_ms": 2_000},
+        _target("gateway-igd", "router", "igd", "gateway", 0, period_ms=30_000, timeout_ms=3_000)
+        | {"fast_period_ms": 10_000},
     ]
+    if around.snmp_index is not None:
+        snmp = {"secret": "secret:snmp", "index": around.snmp_index, "period_ms": 10_000}
+        targets.append(_target("gateway-snmp", "router", "snmp", "gateway", 0, **snmp) | {"fast_period_ms": 5_000})
     targets += [_target(f"lan-{i}", "lan", "icmp", h, 0, period_ms=5_000) for i, h in enumerate(around.lan_hosts, 1)]
-    targets += [_target(f"phone-{i}", "endpoint", "icmp", h, 0) for i, h in enumerate(around.phones, 1)]
+    for i, host in enumerate(around.phones, 1):
+        targets.append(_target(f"phone-{i}", "endpoint", "icmp", host, 0))
+        targets.append(_target(f"phone-{i}-sip", "endpoint", "sip_udp", host, 0, period_ms=30_000))
     if around.isp_hop:
         targets.append(_target("isp-hop", "access", "icmp", around.isp_hop, 0, period_ms=5_000))
     for i, host in enumerate(around.anchors, 1):
         targets.append(_target(f"anchor-{i}", "transit", "icmp", host, 0))
         targets.append(_target(f"anchor-{i}-tcp", "transit", "tcp", host, 443, role="control"))
         targets.append(_target(f"anchor-{i}-dns", "transit", "dns", host, 53, query="example.com", fresh=True))
+    if around.stun:
+        host, port = _split(around.stun, 3478)
+        usual = {"usual": around.usual} if around.usual else {}
+        targets.append(_target("public", "access", "stun", host, port, period_ms=60_000, **usual))
     if around.edge:
         host, port = _split(around.edge, 5060)
         targets.append(_target("edge", "provider", "icmp", host, 0, period_ms=2_000))
         targets.append(_target("edge-tcp", "provider", "tcp", host, port))
         targets.append(_target("edge-sip", "provider", "sip_udp", host, port, timeout_ms=2_000, query=host))
+    if around.second_edge:
+        host, port = _split(around.second_edge, 5060)
+        targets.append(_target("second", "provider", "icmp", host, 0, period_ms=2_000, role="control"))
+        second = _target("second-sip", "provider", "sip_udp", host, port, role="control", query=host)
+        targets.append(second | {"timeout_ms": 2_000})
+    if around.media:
+        targets.append(_window("edge-media", "provider", around.media, "subject", 60_000))
     if around.reflector:
-        host, port = _split(around.reflector, 862)
-        window = {"packets": 250, "interval_ms": 20, "payload_octets": 172, "codec": "G.711 PLC", "buffer_ms": 60}
-        targets.append(
-            _target("reflector", "transit", "stamp", host, port, role="control", period_ms=60_000, **window)
-            | {"fast_period_ms": 15_000, "timeout_ms": 2_000}
-        )
+        targets.append(_window("reflector", "transit", around.reflector, "control", 60_000))
+    if around.second_media:
+        targets.append(_window("second-media", "provider", around.second_media, "control", 300_000))
     return targets
+
+
+def _window(name: str, segment: str, where: str, role: str, period_ms: int) -> Table:
+    host, port = _split(where, 862)
+    window = {"packets": 250, "interval_ms": 20, "payload_octets": 172, "codec": "G.711 PLC", "buffer_ms": 60}
+    made = _target(name, segment, "stamp", host, port, role=role, period_ms=period_ms, **window)
+    return made | {"fast_period_ms": 15_000, "timeout_ms": 2_000}
 
 
 def _target(name: str, segment: str, method: str, host: str, port: int, **more: object) -> Table:

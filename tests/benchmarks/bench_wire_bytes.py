@@ -2,11 +2,14 @@
 
     python tests/benchmarks/bench_wire_bytes.py [--minutes 4]
 
-A flashed and enrolled board runs the default plan (with the provider's edge, our reflector and the ISP's first hop
-named) in an emulated branch without faults. Every packet of some whole minutes, counted from the emulation's own log
-after the connection to the broker stands, is extrapolated to an hour. Octets are those of IP packets with headers, the
-framing of Ethernet or Wi-Fi left out. The emulation carries TCP's octets without bare acknowledgements, so one of 40
-octets is added for each TCP packet: more than a real stack sends.
+A flashed and enrolled board runs the default plan (with the provider's edge and reflector, our reflector, a second
+provider and the ISP's first hop named; without UPnP, which the emulated gateway has not) in an emulated branch without
+faults. Beside it stands what `linewitness plan cost` says; the sum has to be within a tenth.
+
+Every packet of some whole minutes, counted from the emulation's own log after the connection to the broker stands, is
+extrapolated to an hour. Octets are those of IP packets with headers, the framing of Ethernet or Wi-Fi left out. The
+emulation carries TCP's octets without bare acknowledgements, so one of 40 octets is added for each TCP packet: more
+than a real stack sends.
 
 The baseline is one G.711 call, 50 packets a second of 200 octets each way (80 kbit/s); ratio is ours, both ways, over
 the call's. Prints a table and, as its last line, one JSON object.
@@ -25,6 +28,12 @@ from typing import Any
 from machine import machine
 from one_branch import SITE, WITNESS, one_branch
 
+from linewitness.config import Table
+from linewitness.cost import cost
+from linewitness.fleet import Fleet
+from linewitness.plan import compile_plan
+from linewitness_wire import plan as wire
+
 EDGE, REFLECTOR, ISP_HOP, BROKER = "198.51.100.10", "203.0.113.50", "100.64.10.1", "203.0.113.5"
 ANCHORS = ("1.1.1.1", "8.8.8.8", "9.9.9.9")
 TIME_SERVERS = {
@@ -33,13 +42,20 @@ TIME_SERVERS = {
     "ptbtime1.ptb.de": "198.18.0.123",
 }
 ZONE = {name: {"A": [address]} for name, address in TIME_SERVERS.items()} | {"example.com": {"A": ["192.0.2.80"]}}
-AROUND = ("--edge", EDGE, "--reflector", REFLECTOR, "--isp-hop", ISP_HOP)
+MEDIA, SECOND = "198.51.100.20", "198.51.100.200"
+AROUND = (
+    *("--edge", EDGE, "--reflector", REFLECTOR, "--isp-hop", ISP_HOP),
+    *("--media", MEDIA, "--second-edge", SECOND),
+)
+TOLERANCE = 0.1
 CALL_OCTETS_A_SECOND = 50 * 200
 ACK_OCTETS = 40
 DIRECTIONS = ("up", "down")
 OPPOSITE = {"up": "down", "down": "up"}
 OTHERWISE = {"icmp": "ICMP echo", "tcp": "TCP connects"}
 WHAT = {53: "DNS", 123: "SNTP", 862: "STAMP windows", 5060: "SIP OPTIONS"}  # UDP ports
+KINDS = {"icmp": "ICMP echo", "tcp": "TCP connects", "dns": "DNS", "ntp": "SNTP", "stamp": "STAMP windows",
+         "sip_udp": "SIP OPTIONS", "mqtt": "MQTT"}  # fmt: skip
 
 
 def network(ports: dict[str, int]) -> dict[str, Any]:
@@ -59,6 +75,8 @@ def network(ports: dict[str, int]) -> dict[str, Any]:
             "tcp_peers": {"5060": peer("sip")},
         },
         "reflector": {"address": REFLECTOR, "via": near, "udp": {"862": peer("reflector")}},
+        "media": {"address": MEDIA, "via": near, "udp": {"862": peer("media")}},
+        "second": {"address": SECOND, "via": near, "udp": {"5060": peer("second_sip")}},
         "broker": {"address": BROKER, "via": near, "tcp_peers": {str(ports["broker"]): peer("broker")}},
     }
     for address in ANCHORS:
@@ -91,9 +109,26 @@ def octets_by_kind(packets: list[dict[str, Any]]) -> dict[str, dict[str, int]]:
     return dict(sums)
 
 
-def measure(folder: Path, minutes: int) -> tuple[list[dict[str, Any]], int]:
-    """Return (packets of so many minutes, octets both ways from boot to the first batch in the ledger)."""
-    with one_branch(folder, network, BROKER, site=AROUND, zone=ZONE) as branch:
+def without_upnp(table: Table) -> None:
+    """Leave out of a site what the emulated gateway can't answer."""
+    table["target"] = [target for target in table["target"] if target["method"] != "igd"]
+
+
+def predicted(folder: Path) -> dict[str, dict[str, float]]:
+    """Return kind -> direction -> octets an hour as `linewitness plan cost` has them."""
+    site = Fleet.open(folder).site(SITE)
+    sums: dict[str, dict[str, float]] = defaultdict(lambda: dict.fromkeys(DIRECTIONS, 0.0))
+    for line in cost(wire.decode_plan(compile_plan(site, WITNESS, 0))).lines:
+        if line.method in KINDS:
+            sums[KINDS[line.method]]["up"] += line.hourly.octets_up
+            sums[KINDS[line.method]]["down"] += line.hourly.octets_down
+    return dict(sums)
+
+
+def measure(folder: Path, minutes: int) -> tuple[list[dict[str, Any]], int, dict[str, dict[str, float]]]:
+    """Return (packets of so many minutes, octets with the broker from boot to the first batch, the plan's cost)."""
+    with one_branch(folder, network, BROKER, site=AROUND, zone=ZONE, change=without_upnp) as branch:
+        expected = predicted(branch.stage.fleet)
         before = branch.board.client.packets()
         time.sleep(minutes * 60)
         packets = branch.board.client.packets(since=before[-1]["number"] + 1)
@@ -103,7 +138,7 @@ def measure(folder: Path, minutes: int) -> tuple[list[dict[str, Any]], int]:
     assert not lost, f"a network without faults lost {len(lost)} packets, the first: {lost[0]}"
     assert made >= minutes, f"{made} batches of {SITE}/{WITNESS} in {minutes} minutes"
     within = [packet for packet in packets if packet["t_in_us"] < first_us + minutes * 60_000_000]
-    return within, sum(packet["size_octets"] for packet in before if packet["node"] == "broker")
+    return within, sum(packet["size_octets"] for packet in before if packet["node"] == "broker"), expected
 
 
 def main() -> None:
@@ -113,18 +148,25 @@ def main() -> None:
     here = machine()
     print(here)
     with tempfile.TemporaryDirectory(prefix="linewitness-bench-") as folder:
-        packets, connecting = measure(Path(folder) / "branch", options.minutes)
+        packets, connecting, expected = measure(Path(folder) / "branch", options.minutes)
     hours = options.minutes / 60
     sums = octets_by_kind(packets)
     total = {direction: sum(row[direction] for row in sums.values()) for direction in DIRECTIONS}
     print(f"default plan, {len(packets)} packets in {options.minutes} minutes, extrapolated to an hour (octets):")
-    print(f"{'':16}{'up':>12}{'down':>12}{'share':>8}")
+    print(f"{'':16}{'up':>12}{'down':>12}{'share':>8}{'plan cost up':>14}{'down':>12}")
     for name, row in sorted(sums.items(), key=lambda item: -sum(item[1].values())):
         share = sum(row.values()) / sum(total.values())
-        print(f"{name:16}{row['up'] / hours:12.0f}{row['down'] / hours:12.0f}{share:8.1%}")
+        said = expected[name]
+        print(
+            f"{name:16}{row['up'] / hours:12.0f}{row['down'] / hours:12.0f}{share:8.1%}"
+            f"{said['up']:14.0f}{said['down']:12.0f}"
+        )
     hourly = {direction: round(octets / hours) for direction, octets in total.items()}
     call = CALL_OCTETS_A_SECOND * 3600
-    print(f"{'all':16}{hourly['up']:12}{hourly['down']:12}")
+    said_all = {direction: sum(row[direction] for row in expected.values()) for direction in DIRECTIONS}
+    off = {direction: said_all[direction] / hourly[direction] - 1 for direction in DIRECTIONS}
+    print(f"{'all':16}{hourly['up']:12}{hourly['down']:12}{'':8}{said_all['up']:14.0f}{said_all['down']:12.0f}")
+    print(f"plan cost is off by {off['up']:+.1%} up and {off['down']:+.1%} down")
     print(f"{'a G.711 call':16}{call:12}{call:12}")
     for direction, octets in hourly.items():
         print(f"{direction}: {octets * 8 / 3600 / 1000:.1f} kbit/s on average; a call has 80")
@@ -135,6 +177,8 @@ def main() -> None:
         "down_octets_per_hour": hourly["down"],
         "mqtt_up_octets_per_hour": round(sums["MQTT"]["up"] / hours),
         "mqtt_down_octets_per_hour": round(sums["MQTT"]["down"] / hours),
+        "plan_cost_off_up": round(off["up"], 4),
+        "plan_cost_off_down": round(off["down"], 4),
         "mqtt_share": round(sum(sums["MQTT"].values()) / sum(total.values()), 4),
     }
     result = {
@@ -142,6 +186,7 @@ def main() -> None:
         "ratio": round(sum(hourly.values()) / (2 * call), 4),
     }  # fmt: skip
     print(json.dumps(result))
+    assert max(abs(value) for value in off.values()) < TOLERANCE, f"plan cost is off by {off}"
 
 
 if __name__ == "__main__":

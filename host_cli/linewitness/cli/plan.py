@@ -1,4 +1,4 @@
-"""`linewitness plan`: publish, show."""
+"""`linewitness plan`: publish, show, cost."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from linewitness import config
-from linewitness.cli import command, jsonable
-from linewitness.errors import CannotDo, cannot_access
+from linewitness.cli import command, jsonable, table
+from linewitness.errors import CannotDo, UsageProblem, cannot_access
 
 if TYPE_CHECKING:
     from linewitness.evidence.publish import Publication
     from linewitness.fleet import Fleet
     from linewitness.ledger import Ledger
+    from linewitness_wire.plan import Plan
 
 
 @click.group()
@@ -99,3 +100,114 @@ def show(fleet: Fleet) -> object:
             }
             for item in book.items("plan")
         ]
+
+
+def _render_cost(value: dict[str, Any]) -> str:
+    headings = (
+        "target",
+        "method",
+        "period s",
+        "packets/h",
+        "up octets/s",
+        "down octets/s",
+        "octets a batch",
+        "calls/h",
+    )
+    rows = [
+        (
+            *(line["name"], line["method"], f"{line['period_ms'] / 1000:g}"),
+            f"{line['packets_an_hour']:.0f}",
+            *(f"{line[f'{way}_octets_a_second']:.1f}" for way in ("up", "down")),
+            line["batch_octets"],
+            f"{line['calls_an_hour']:g}" if line["calls_an_hour"] else None,
+        )
+        for line in value["targets"]
+    ]
+    return (
+        f"{value['site']}/{value['witness']}\n{table(headings, rows)}\n"
+        f"all {value['up_kbits']:.1f} kbit/s up, {value['down_kbits']:.1f} down; across the access line"
+        f" {value['line_up_kbits']:.1f} up, {value['line_down_kbits']:.1f} down\n"
+        f"an hour: {value['batches_an_hour']:.0f} batches of {value['batch_octets']} octets,"
+        f" {value['messages_an_hour']:.0f} MQTT messages, {value['flash_pages_an_hour']:.0f} flash pages,"
+        f" {value['money_an_hour']:g} for calls"
+    )
+
+
+@command(plan, render=lambda values: "\n\n".join(_render_cost(value) for value in values))
+@click.argument("plan_file", metavar="[PLAN]", required=False, type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--site", "site_name", help="The plans of this site's witnesses, as its file has them now.")
+@click.option("--per-call", type=float, default=0.0, help="What a test call costs to set up.")
+@click.option("--per-minute", type=float, default=0.0, help="What a minute of a test call costs.")
+def cost(
+    fleet_path: Path, plan_file: Path | None, site_name: str | None, per_call: float, per_minute: float
+) -> list[dict[str, object]]:
+    """Print what a plan costs while all is well: octets, messages, flash writes, money.
+
+    PLAN is a plan's file (plan.cbor of a board, plans/*.cbor of a dossier).
+
+    Example: linewitness plan cost --site leeds
+    """
+    from linewitness.cost import cost as reckon
+
+    if (plan_file is None) == (site_name is None):
+        raise UsageProblem("wanted one of PLAN and --site", "linewitness plan cost", "--site NAME")
+    plans = [_read_plan(plan_file)] if plan_file is not None else _plans_of(fleet_path, str(site_name))
+    values: list[dict[str, object]] = []
+    for one in plans:
+        found = reckon(one, per_call, per_minute)
+        lines = [
+            {
+                "name": line.name,
+                "method": line.method,
+                "period_ms": line.period_ms,
+                "on_the_line": line.on_the_line,
+                "packets_an_hour": line.hourly.packets_up + line.hourly.packets_down,
+                "up_octets_a_second": line.hourly.octets_up / 3600,
+                "down_octets_a_second": line.hourly.octets_down / 3600,
+                "batch_octets": line.batch_octets,
+                "calls_an_hour": line.calls,
+            }
+            for line in found.lines
+        ]
+        values.append(
+            {
+                "site": one.site,
+                "witness": one.witness,
+                "targets": lines,
+                "up_kbits": found.kbits("up"),
+                "down_kbits": found.kbits("down"),
+                "line_up_kbits": found.kbits("up", line_only=True),
+                "line_down_kbits": found.kbits("down", line_only=True),
+                "batches_an_hour": found.batches,
+                "batch_octets": found.batch_octets,
+                "messages_an_hour": found.messages,
+                "flash_pages_an_hour": found.flash_pages,
+                "money_an_hour": found.money,
+            }
+        )
+    return values
+
+
+def _read_plan(path: Path) -> Plan:
+    from linewitness_wire import plan as wire
+    from linewitness_wire.errors import WireError
+
+    try:
+        decoded: Plan = wire.decode_plan(path.read_bytes())
+    except OSError as e:
+        raise cannot_access(e, path) from e
+    except WireError as e:
+        raise UsageProblem(f"not a plan: {e}", str(path), "plan.cbor of a board") from e
+    return decoded
+
+
+def _plans_of(folder: Path, name: str) -> list[Plan]:
+    from linewitness.fleet import Fleet
+    from linewitness.plan import compile_plan
+    from linewitness.private import salt_of
+    from linewitness_wire import plan as wire
+
+    fleet = Fleet.open(folder)
+    site = fleet.site(name)
+    witnesses = sorted(witness for place, witness in fleet.witnesses_with_secrets() if place == name) or ["witness"]
+    return [wire.decode_plan(compile_plan(site, w, 0, salt_of(fleet, site), len(witnesses))) for w in witnesses]

@@ -33,6 +33,12 @@ def _around(function: Callable[..., object]) -> Callable[..., object]:
         click.option("--isp-hop", help="The ISP's first hop (address)."),
         click.option("--lan-host", "lan_hosts", multiple=True, help="A switch or access point; repeatable."),
         click.option("--phone", "phones", multiple=True, help="A phone's address; repeatable."),
+        click.option("--media", help="The provider's own session-reflector, HOST or HOST:PORT."),
+        click.option("--second-edge", help="A second provider's SIP edge, as control."),
+        click.option("--second-media", help="A second provider's session-reflector."),
+        click.option("--stun", help="A STUN server outside: tells the public address, HOST or HOST:PORT."),
+        click.option("--usual", help="Public address or network of the usual line: another one is backup access."),
+        click.option("--snmp-index", type=int, help="ifIndex of the router's WAN; the community is secret:snmp."),
         click.option("--anchor", "anchors", multiple=True, help="A host of the internet beyond; repeatable."),
     )
     for option in reversed(options):
