@@ -180,11 +180,13 @@ class Signer:
     def _sign_slices(self, message: bytes) -> "Slices":
         """RFC 8032 section 5.1.6, with its step numbers."""
         digest = yield from digest_slices(self._prefix + message)  # 2
+        yield None
         r = int.from_bytes(digest, "little") % _L
         yield None
         encoded_r = yield from _multiply_base_slices(r, self._urandom)  # 3
         yield None
         digest = yield from digest_slices(encoded_r + self.public_key + message)  # 4
+        yield None
         k = int.from_bytes(digest, "little") % _L
         return encoded_r + ((r + k * self._scalar) % _L).to_bytes(32, "little")  # 5, 6
 
