@@ -47,6 +47,8 @@ PARTS = ("score", "ablation", "fleet", "speed", "ends")
 STYLES = ("home", "abroad", "blind")
 OURS, BASELINE = "linewitness", "baseline-b"
 BLIND_WORLDS = 5
+BASELINE_WORLDS = 2  # they are far from any goal, and slow to judge
+SIMPLE_WORLDS = dict.fromkeys((BASELINE, "naive"), BASELINE_WORLDS)
 FLEETS = ((1, 40), (2, 30), (5, 16), (20, 6), (200, 1))  # sites, worlds
 QUICK_FLEETS = ((1, 4), (20, 1))
 FLEET_ROWS = ("FB_worse", "FB_incidents", "acc_ident", "wrong_ident", "abstain_ident", "macroF1", "missed")
@@ -110,8 +112,9 @@ def score_part(args: argparse.Namespace, seed: int) -> tuple[dict[str, object], 
     blame: dict[str, object] = {}
     for number, style in enumerate(STYLES):
         count = args.worlds or (1 if args.quick else BLIND_WORLDS if style == "blind" else 3)
-        found = settle_worlds.run(worlds(args, style, seed + 1000 * number, count), METHODS)
-        print(f"{style}: {count} worlds of {args.sites} sites x {args.days} days, {args.step} s rounds")
+        found = settle_worlds.run(worlds(args, style, seed + 1000 * number, count), METHODS, SIMPLE_WORLDS)
+        fewer = f" (naive and baseline-b: the first {BASELINE_WORLDS})" if count > BASELINE_WORLDS else ""
+        print(f"{style}: {count} worlds of {args.sites} sites x {args.days} days, {args.step} s rounds{fewer}")
         print("\n".join(settle_worlds.table(found, OURS)))
         print("\n".join(settle_worlds.confusion(found[OURS])))
         print(flush=True)
