@@ -21,8 +21,11 @@ from linewitness.settle.attribution.quality import BAD_IMPAIRMENT, impairment_of
 from linewitness.settle.attribution.tracks import runs, sticky
 
 GROUP_STAY = 4.0
+REACH = 5  # rounds: about how often a site calls
+COMMON = 0.4
 SITE_STAY = 4.0
 CLEAN_MEDIA = 15.0
+HEALTHY_FAILS = 0.02
 LEAST_SITES, LEAST_ISPS, LEAST_FAILED = 2, 2, 3
 ELSEWHERE = 0.25  # a larger share of failures in the other groups means that it isn't this group's
 
@@ -44,19 +47,25 @@ class Calls:
         return Calls(self.site[mine], self.round[mine], self.failed[mine])
 
 
-def calls(fleet: Fleet) -> tuple[Calls, Calls]:
-    """Return (beyond: failed over the carrier while the inside call was fine, whole: both failed) of all sites."""
-    beyond: list[tuple[int, int, bool]] = []
-    whole: list[tuple[int, int, bool]] = []
+def calls(fleet: Fleet) -> tuple[Calls, Calls, Calls]:
+    """Return (outside: over the carrier, inside: the provider's network, whole: both in one round) of all sites."""
+    parts: list[list[tuple[int, int, bool]]] = [[], [], []]
     for index, seen in enumerate(fleet.seen):
         fit = fleet.usable[index] & ~fleet.sip[index] & ~fleet.media[index] & (seen["i_media"] < CLEAN_MEDIA)
         inside, outside = seen["inside"], seen["outside"]
-        poor = impairment_of_mos(seen["outside_mos"]) > BAD_IMPAIRMENT
-        for at in np.flatnonzero(fit & ~np.isnan(outside) & (inside == 1)):
-            beyond.append((int(at), index, bool(outside[at] == 0 or poor[at])))
-        for at in np.flatnonzero(fit & ~np.isnan(outside) & ~np.isnan(inside)):
-            whole.append((int(at), index, bool(outside[at] == 0 and inside[at] == 0)))
-    return _sorted(beyond), _sorted(whole)
+        poor = (outside == 0) | (impairment_of_mos(seen["outside_mos"]) > BAD_IMPAIRMENT)
+        for part, failed in zip(
+            parts,
+            (np.where(np.isnan(outside), np.nan, poor), 1 - inside, np.where(np.isnan(inside), np.nan, 1 - outside)),
+            strict=True,
+        ):
+            for at in np.flatnonzero(fit & ~np.isnan(failed)):
+                part.append((int(at), index, bool(failed[at] > 0)))
+    whole = parts[2]
+    lost = {(at, index) for at, index, failed in parts[1] if failed}
+    parts[2] = [(at, index, failed and (at, index) in lost) for at, index, failed in whole]
+    outside_calls, inside_calls, both = map(_sorted, parts)
+    return outside_calls, inside_calls, both
 
 
 def _sorted(found: list[tuple[int, int, bool]]) -> Calls:
@@ -71,8 +80,25 @@ def found_by_calls(fleet: Fleet) -> list[Found]:
     """Return what the test calls of all sites tell of carriers, providers and single sites."""
     if not fleet.seen:
         return []
-    beyond, whole = calls(fleet)
-    return _carriers(fleet, beyond) + _providers(fleet, whole)
+    outside, inside, whole = calls(fleet)
+    outside = but_common(outside, [s.facts.carrier for s in fleet.seen], len(fleet.seen[0]))
+    whole = but_common(whole, [s.facts.provider for s in fleet.seen], len(fleet.seen[0]))
+    return _carriers(fleet, outside, inside) + _providers(fleet, whole)
+
+
+def but_common(made: Calls, groups: Sequence[str | None], rounds: int) -> Calls:
+    """Return the calls less those made while they failed in two or more groups at once: the callee was down."""
+    names = sorted({g for g in groups if g is not None})
+    if len(names) < 2:
+        return made
+    failing = np.zeros(rounds)
+    for name in names:
+        mine = made.of([i for i, g in enumerate(groups) if g == name])
+        bad, good = (np.bincount(mine.round[mine.failed == state], minlength=rounds) for state in (True, False))
+        bad, good = (np.convolve(counts, np.ones(2 * REACH + 1), "same") for counts in (bad, good))
+        failing += (bad >= 1) & (bad > COMMON * (bad + good))
+    kept = failing[made.round] < 2
+    return Calls(made.site[kept], made.round[kept], made.failed[kept])
 
 
 def windows(groups: Sequence[Calls], rounds: int, bad: float, good: float, stay: float) -> list[list[tuple[int, int]]]:
@@ -94,7 +120,7 @@ def _keys(fleet: Fleet, names: tuple[str, ...]) -> dict[Hashable, list[int]]:
     return members
 
 
-def _carriers(fleet: Fleet, made: Calls) -> list[Found]:
+def _carriers(fleet: Fleet, made: Calls, inside: Calls) -> list[Found]:
     """Calls over the carrier failed while those inside the provider's network, beside them, did not."""
     found: list[Found] = []
     carriers = [s.facts.carrier for s in fleet.seen]
@@ -112,17 +138,15 @@ def _carriers(fleet: Fleet, made: Calls) -> list[Found]:
             control = others.within(first - 5, last + 5)
             if len(control.failed) >= 3 and control.failed.mean() > ELSEWHERE:
                 continue
+            beside = inside.of([int(i) for i in hit]).within(first, last)
+            if len(beside.failed) < 3 or beside.failed.mean() > 0.1:
+                continue  # the calls that do not cross the carrier fail too: it is not the carrier
             known = len(control.failed) >= 3
             side, rule = (CARRIER, "carrier") if known else (UNDETERMINED, "carrier_or_callee")
             start_s, end_s = _ends(fleet, mine, here)
-            providers = {fleet.seen[i].facts.provider for i in hit}
-            everyone = here.failed.mean() > 0.8 and len(hit) >= 3
             for index in members:
                 own = here.of([index])
-                told = bool(own.failed.any()) or (len(own.failed) < 2 and len(hit) >= LEAST_SITES)
-                if len(own.failed) == 0:
-                    told = everyone and fleet.seen[index].facts.provider in providers
-                if told:
+                if own.failed.any() and shares(own, here):
                     found.append(_found(fleet, index, start_s, end_s, side, rule, ("none", CARRIER)))
     return found
 
@@ -135,7 +159,7 @@ def _providers(fleet: Fleet, made: Calls) -> list[Found]:
     mines = [made.of(members) for members in groups]
     taken: set[tuple[int, int, int]] = set()
     for members, mine, stretches in zip(
-        groups, mines, windows(mines, len(fleet.seen[0]), 2.5, 0.4, GROUP_STAY), strict=True
+        groups, mines, windows(mines, len(fleet.seen[0]), 4.0, 0.4, GROUP_STAY), strict=True
     ):
         others = made.of([i for i, p in enumerate(providers) if p != providers[members[0]]])
         for first, last in stretches:
@@ -143,8 +167,8 @@ def _providers(fleet: Fleet, made: Calls) -> list[Found]:
             hit = [int(i) for i in np.unique(here.site[here.failed]) if here.of([int(i)]).failed.mean() >= 0.45]
             if len(hit) < LEAST_SITES or len({fleet.seen[i].facts.isp for i in hit}) < LEAST_ISPS:
                 continue
-            control = others.within(first - 5, last + 5)
-            if len(control.failed) >= 3 and control.failed.mean() > ELSEWHERE:
+            control = others.within(first, last)
+            if len(control.failed) >= 3 and control.failed.mean() > ELSEWHERE / 3 and control.failed.sum() >= 2:
                 continue
             known = len(control.failed) >= 3
             side, rule = (PROVIDER, "calls_inside") if known else (UNDETERMINED, "calls_or_callee")
@@ -167,6 +191,13 @@ def _providers(fleet: Fleet, made: Calls) -> list[Found]:
             start_s, end_s = _ends(fleet, sites[index], here)
             found.append(_found(fleet, index, start_s, end_s, side, rule, ("customer", PROVIDER)))
     return found
+
+
+def shares(own: Calls, here: Calls) -> bool:
+    """Return whether a site's calls fail rather as its group's do than as those of a healthy site."""
+    rate = float(np.clip(here.failed.mean(), 0.35, 0.95))
+    bad, good = int(own.failed.sum()), int((~own.failed).sum())
+    return bad * np.log(rate / HEALTHY_FAILS) + good * np.log((1 - rate) / (1 - HEALTHY_FAILS)) > 0
 
 
 def _ends(fleet: Fleet, made: Calls, here: Calls) -> tuple[float, float]:

@@ -22,6 +22,7 @@ OUTSIDE = (TRANSIT, PROVIDER)
 LEAST_USABLE = 0.4
 BAD_SHARE, GOOD_SHARE = 0.5, 0.15
 TOGETHER_ROUNDS = 3
+ECHOES = 12  # a round, at the least
 
 
 @dataclass(slots=True)
@@ -82,20 +83,34 @@ def far_episodes(fleet: Fleet) -> list[Episode]:
 
 
 def _dirty(fleet: Fleet, index: int, track: str, core: Flags) -> tuple[str, ...]:
-    """Return which controls of the site failed in the same rounds."""
+    """Return which controls of the site failed in the same rounds, as far as the way to the provider did."""
     seen = fleet.seen[index]
     dirty = []
     if track == "sip" and mean(fleet.second[index].astype(np.float32), core) > 0.5:
         dirty.append("second_sip")
-    if mean(seen["i_second"], core) > 18:
-        dirty.append("second")
-    if mean(seen["i_reflector"], core) > 18:
-        dirty.append("reflector")
+    usual = fleet.usable[index] & ~fleet.media[index]
+    lost = max(_above(seen["i_media"], core, usual), 8.0)
+    for name in ("second", "reflector"):
+        if _above(seen[f"i_{name}"], core, usual) > 0.25 * lost:
+            dirty.append(name)
+    loss = _above(seen["media_loss_both"], core, usual)
+    delay = _above(seen["media_delay"], core, usual)
     for name in ANCHORS:
-        lossy = track == "media" and mean(seen[f"{name}_echo"], core) > 0.06
-        if mean(seen[f"{name}_dead"], core) > 0.3 or (lossy and mean(seen[f"{name}_delay"], core) > 15):
+        excess = _above(seen[f"{name}_echo"], core, usual)
+        noise = 3.0 * np.sqrt(0.02 / (ECHOES * max(int(core.sum()), 1)))
+        lossy = loss > 0.02 and excess > max(0.3 * loss, noise)
+        slow = delay > 8.0 and _above(seen[f"{name}_delay"], core, usual) > 0.4 * delay
+        if _above(seen[f"{name}_dead"], core, usual) > 0.3 or (track == "media" and (lossy or slow)):
             dirty.append(name)
     return tuple(dirty)
+
+
+def _above(values: Small, core: Flags, usual: Flags) -> float:
+    """Return how far the mean in the core lies above the usual one; -inf where not measured."""
+    here, there = mean(values, core), mean(values, usual)
+    if here != here:
+        return -np.inf
+    return here - (there if there == there else 0.0)
 
 
 class Pool:
@@ -181,6 +196,9 @@ def _judge(fleet: Fleet, pool: Pool, e: Episode) -> None:
     if e.kind == "sip" and e.error > 0.5:
         e.side, e.rule = PROVIDER, "code"
         return
+    if e.kind == "sip":
+        e.rule, e.candidates = "sip_behind_one_isp", ("customer", ACCESS, PROVIDER)
+        return
     if good_isps - {isp}:
         same = [i for i in e.good if pool.isp[i] == isp]
         here = [i for i in e.good if pool.region[i] == region]
@@ -216,9 +234,9 @@ def _provider(fleet: Fleet, pool: Pool, e: Episode) -> None:
     if e.error > 0.5:
         e.side, e.rule = PROVIDER, "pooled_code"
         return
-    if failed >= 2 and failed >= 0.6 * made:
+    if failed >= 2 and failed >= 0.25 * made:
         e.side, e.rule = PROVIDER, "pooled_sip_calls"
-    elif made >= 2 and failed <= 0.34 * made:
+    elif made >= 2 and failed <= 0.1 * made:
         e.side, e.rule = "none", "asking_limited"
     elif e.tcp < 0.3:
         e.side, e.rule = PROVIDER, "pooled_sip_tcp"
@@ -276,10 +294,10 @@ def _way(fleet: Fleet, pool: Pool, index: int) -> str | None:
 
 
 def _sip_filter(fleet: Fleet, pool: Pool, e: Episode) -> None:
-    """Signalling to two providers fell silent together: something on the near side takes SIP away."""
+    """Signalling to two providers fell silent together: something on the near side takes SIP, or new flows, away."""
     isp, region = pool.isp[e.index], pool.region[e.index]
     window = slice(e.first, e.last)
-    near_bad = near_good = far_bad = 0
+    counts = {key: [0, 0] for key in ("beside", "isp", "elsewhere")}
     for i in range(len(fleet.seen)):
         if i == e.index:
             continue
@@ -287,17 +305,19 @@ def _sip_filter(fleet: Fleet, pool: Pool, e: Episode) -> None:
         if usable.sum() < LEAST_USABLE * e.rounds:
             continue
         share = float((fleet.sip[i, window] & fleet.second[i, window])[usable].mean())
-        mine = (pool.isp[i], pool.region[i]) == (isp, region)
+        key = "elsewhere" if pool.isp[i] != isp else "beside" if pool.region[i] == region else "isp"
         if share > BAD_SHARE:
-            near_bad += mine
-            far_bad += pool.isp[i] != isp
+            counts[key][0] += 1
         elif share < GOOD_SHARE:
-            near_good += mine
-    if far_bad >= 2:
+            counts[key][1] += 1
+    beside, of_isp, elsewhere = counts["beside"], counts["isp"], counts["elsewhere"]
+    if elsewhere[0] >= 2:
         e.side, e.rule = ROUTER, "rules_of_the_fleet"
-    elif near_bad >= 1 and near_good == 0:
+    elif elsewhere[0]:
+        e.rule, e.candidates = "sip_filtered", ("customer", ACCESS)
+    elif beside[0] + of_isp[0] >= 1 and (beside[0] >= beside[1]):
         e.side, e.rule = ACCESS, "isp_filters_sip"
-    elif near_good >= 1 and near_bad == 0:
+    elif beside[0] + of_isp[0] == 0 and beside[1] + of_isp[1] >= 1:
         e.side, e.rule = ROUTER, "site_filters_sip"
     else:
         e.rule, e.candidates = "sip_filtered", ("customer", ACCESS)

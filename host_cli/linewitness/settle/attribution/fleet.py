@@ -50,7 +50,7 @@ def gather(sites: Iterable[Rounds], without: frozenset[str] = frozenset()) -> Fl
     hard = sticky(np.stack([near.dead_evidence(s) for s in seen]), near.DEAD_STAY)
     grazed = np.stack([np.nan_to_num(s["dead"], nan=0.0) > 0.08 for s in seen])
     soft_state = sticky(
-        np.stack([soft.soft_evidence(s, h | g) for s, h, g in zip(seen, hard, grazed, strict=True)]), soft.SOFT_STAY
+        np.stack([soft.soft_evidence(s, h) for s, h in zip(seen, hard, strict=True)]), soft.SOFT_STAY
     )
     measured = np.stack([s.measured for s in seen])
     usable = measured & ~hard & ~grazed

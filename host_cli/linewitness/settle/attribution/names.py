@@ -1,39 +1,64 @@
-"""The provider's name led to a wrong address: the resolver that the phones use lies. Whose resolver it is, others tell."""
+"""The provider's name led nowhere or to a wrong address: whose resolver, or the provider's own zone? Others tell."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from linewitness.settle.attribution.fleet import Fleet, episodes
-from linewitness.settle.attribution.found import ACCESS, ROUTER, UNDETERMINED, Found
+from linewitness.settle.attribution.found import ACCESS, PROVIDER, ROUTER, UNDETERMINED, Found
+from linewitness.settle.attribution.rounds import Flags
 from linewitness.settle.attribution.tracks import sticky
 
-WRONG = -1
-STAY = 3.0
+RIGHT = 1
+STAY = 4.0
+TOGETHER = 3
 
 
 def lies(fleet: Fleet) -> list[Found]:
-    """Return the stretches in which a site's resolver gave a wrong address for the provider's name."""
-    evidence = np.stack([
-        np.where(np.isnan(seen["provider_name"]), 0.0, np.where(seen["provider_name"] == WRONG, 2.5, -2.5))
-        for seen in fleet.seen
-    ]) if fleet.seen else np.zeros((0, 0))  # fmt: skip
+    """Return the stretches in which a site could not get the provider's right address."""
+    if not fleet.seen:
+        return []
+    told = np.stack([seen["provider_name"] for seen in fleet.seen])
+    evidence = np.where(np.isnan(told) | fleet.hard, 0.0, np.where(told < RIGHT, 2.5, -2.5))
     states = sticky(evidence.astype(np.float32), STAY)
     found = []
     for index, seen in enumerate(fleet.seen):
         for first, last in episodes(states[index], fleet.step_s):
-            window = slice(first, last)
-            same = [i for i, s in enumerate(fleet.seen) if i != index and s.facts.isp == seen.facts.isp]
-            lied = [i for i in same if states[i, window].mean() > 0.5]
-            elsewhere = [
-                i for i, s in enumerate(fleet.seen)
-                if s.facts.isp != seen.facts.isp and states[i, window].mean() > 0.5
-            ]  # fmt: skip
-            side, rule = ROUTER, "resolver_lies"
-            if elsewhere:
-                side, rule = UNDETERMINED, "names_lie_everywhere"
-            elif len(lied) >= 2 and len(lied) > 0.3 * len(same):
-                side, rule = ACCESS, "isp_resolver_lies"
+            side, rule = _whose(fleet, states, index, int(first), int(last))
             start_s, end_s = (seen.t0_s + at * seen.step_s for at in (first, last))
             found.append(Found(seen.facts.site, start_s, end_s, int(first), int(last), side, rule))
     return found
+
+
+def _whose(fleet: Fleet, states: Flags, index: int, first: int, last: int) -> tuple[str, str]:
+    """Return (side, rule): the provider only where its name fails behind several ISPs and no other provider's does."""
+    me = fleet.seen[index].facts
+    bad: dict[tuple[bool, bool], list[str | None]] = {}
+    good: dict[tuple[bool, bool], int] = {}
+    for other, seen in enumerate(fleet.seen):
+        if other == index:
+            continue
+        usable = seen.measured[first:last] & ~fleet.hard[other, first:last]
+        if usable.sum() < 0.4 * (last - first):
+            continue
+        key = (seen.facts.provider == me.provider, seen.facts.isp == me.isp)
+        share = float(states[other, first:last][usable].mean())
+        began = states[other, max(first - TOGETHER, 0) : first + TOGETHER].any()
+        if share > 0.5 and began and not states[other, max(first - TOGETHER - 1, 0)]:
+            bad.setdefault(key, []).append(seen.facts.isp)
+        elif share < 0.15:
+            good[key] = good.get(key, 0) + 1
+    far_same, near_other = bad.get((True, False), []), bad.get((False, True), [])
+    near_same, far_other = bad.get((True, True), []), bad.get((False, False), [])
+    if far_other or (near_other and far_same):
+        return UNDETERMINED, "names_fail_everywhere"
+    if far_same:
+        others_fine = good.get((False, True), 0) + good.get((False, False), 0)
+        if len({*far_same, me.isp}) >= 2 and others_fine >= 2:
+            return PROVIDER, "names_gone"
+        return UNDETERMINED, "names_fail"
+    if near_other or (near_same and good.get((True, False), 0)):
+        return ACCESS, "isp_resolver"
+    if good.get((True, True), 0) or good.get((False, True), 0):
+        return ROUTER, "own_resolver"
+    return (ROUTER, "own_resolver") if good else (UNDETERMINED, "names_fail")
