@@ -304,3 +304,4 @@ class Verifier:
                     start = h[6][0] - (h[5] - h[4])
                     moments.update(range(max(start, self.from_us), min(h[6][0], self.to_us), 1_000_000))
             want(w["covered_s"] == len(moments), "covered")
+        self.incomplete |= not any(w["covered_s"] for w in said["witnesses"] if w["shown"])

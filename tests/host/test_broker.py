@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import ssl
 import subprocess
@@ -19,6 +20,7 @@ from simulated_witness import SimulatedWitness
 
 from linewitness.collect import broker as running
 from linewitness.collect import topics
+from linewitness.collect.lock import only_collector
 from linewitness.errors import CannotDo
 from linewitness.fleet import COLLECTOR
 
@@ -271,3 +273,15 @@ def test_a_full_disk_ends_the_collector_and_loses_nothing(tmp_path):
 
 def test_a_free_port_passes():
     running.check_port("127.0.0.1", free_port())
+
+
+def test_a_second_collector_of_the_folder_says_who_the_first_is(tmp_path):
+    fleet = make_fleet(tmp_path)
+    with only_collector(fleet.root):
+        second = linewitness("collect", "--for", "1", fleet=fleet)
+        out, err = second.communicate(timeout=30)
+        assert (second.returncode, err.count("\n")) == (1, 1)
+        assert f"another collector of this fleet is running (process {os.getpid()})" in err
+        assert out == ""
+    with only_collector(fleet.root):  # free again, whatever is written in the file
+        pass

@@ -141,3 +141,43 @@ def test_bad_input_to_the_makers_is_one_line(fleet: Fleet, arguments: tuple[str,
     assert done.returncode == code, done.stderr
     assert says in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_another_authority_is_asked_for_before_anything_is_written(fleet: Fleet, tmp_path: Path) -> None:
+    run(fleet, "checkpoint")
+    with fleet.ledger() as book:
+        before = [item.row for item in book.items("checkpoint")]
+    other = ("checkpoint", "--authority", f"openssl:{tmp_path / 'other'}")
+    refused = run(fleet, *other)
+    assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1)
+    assert "another timestamp authority: CN=linewitness test authority root (" in refused.stderr
+    assert "both roots in one PEM file" in refused.stderr
+    with fleet.ledger() as book:
+        assert [item.row for item in book.items("checkpoint")] == before
+    assert run(fleet, "checkpoint").returncode == 0
+
+
+def test_a_changed_authority_is_held_to_and_both_roots_verify(tmp_path: Path) -> None:
+    made, _ = found_fleet(tmp_path / "fleet", "test", ["127.0.0.1"], 18883)
+    first, second = (f"openssl:{tmp_path / name}" for name in ("one", "two"))
+    assert run(made, "checkpoint", "--authority", first).returncode == 0
+    assert run(made, "checkpoint", "--authority", second).returncode == 2
+    assert run(made, "checkpoint", "--authority", second, "--yes").returncode == 0
+    assert run(made, "checkpoint", "--authority", second).returncode == 0
+    assert run(made, "checkpoint", "--authority", first).returncode == 2
+
+
+def test_a_test_authority_does_not_come_before_the_one_that_is_named(tmp_path: Path) -> None:
+    made, _ = found_fleet(tmp_path / "fleet", "test", ["127.0.0.1"], 18883)
+    with (made.root / "fleet.toml").open("a") as f:
+        f.write('\n[timestamps]\nurl = "https://tsa.example/"\n')
+    refused = run(made, "checkpoint", "--authority", f"openssl:{tmp_path / 'one'}")
+    assert (refused.returncode, "so far https://tsa.example/" in refused.stderr) == (2, True)
+
+
+def test_a_dossier_over_a_period_without_readings_is_incomplete(fleet: Fleet, tmp_path: Path) -> None:
+    run(fleet, "checkpoint")
+    empty = ("--from", "2026-01-01", "--to", "2026-02-01", "--out", str(tmp_path / "empty.zip"))
+    made = run(fleet, "dossier", *empty)
+    assert made.returncode == 4, made.stdout
+    assert "no reading lies in the period: nothing was measured" in made.stdout

@@ -115,3 +115,12 @@ def test_bad_input_is_one_line_with_its_exit_code(fleet: Fleet, tmp_path: Path) 
     refused = run(fleet)
     assert refused.exit_code == 3
     assert "acme.toml:28" in refused.stderr
+
+
+def test_the_list_of_witnesses_shows_a_clock_that_was_never_set(fleet: Fleet) -> None:
+    store(fleet, Branch("leeds", synced_us=24 * 60 * MINUTE))
+    store(fleet, Branch("york"))
+    result = CliRunner().invoke(cli.main, ["witness", "list", "--fleet", str(fleet.root)])
+    lines = {line.split()[0]: line for line in result.stdout.splitlines()}
+    assert "NEVER SET" in lines["leeds"]
+    assert " set " in lines["york"]

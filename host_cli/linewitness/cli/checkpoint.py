@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,22 +33,30 @@ def _render(value: dict[str, Any]) -> str:
 @command(render=_render)
 @click.option("--authority", help="Timestamp authority: URL, or openssl:DIR [default: of fleet.toml].")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Also write it to a file to hand out.")
-def checkpoint(fleet: Fleet, authority: str | None, out: Path | None) -> object:
+@click.option("--yes", is_flag=True, help="Go on where the authority is another than before.")
+def checkpoint(fleet: Fleet, authority: str | None, out: Path | None, yes: bool) -> object:
     """Take a checkpoint of the ledger and have it timestamped; the witnesses get its anchor.
+
+    The ledger holds to its first authority: a dossier over two needs the roots of both to be verified. Another one is
+    asked for on a terminal, and refused elsewhere without --yes.
 
     The file that --out writes lets its holder prove that a later dossier left something out (verify --checkpoint).
 
     Example: linewitness checkpoint --out october.checkpoint
     """
     with fleet.ledger() as book:
-        made = take(fleet, book, authority)
+        made = take(fleet, book, authority, may_change=yes)
     if out is not None:
         write_octets(out, made.bundle())
     return describe_checkpoint(made)
 
 
-def take(fleet: Fleet, book: Ledger, authority: str | None) -> Taken:
-    """Return a new checkpoint by the authority given, else by that of fleet.toml. Raises UsageProblem without one."""
+def take(fleet: Fleet, book: Ledger, authority: str | None, *, may_change: bool = False) -> Taken:
+    """Return a new checkpoint by the authority given, else by that of fleet.toml. Raises UsageProblem without one.
+
+    Nothing is written where the authority is another than that of the newest checkpoint, unless may_change says so or
+    whoever sits at the terminal.
+    """
     from linewitness.evidence.authority import request_timestamp
     from linewitness.evidence.ledgered import take_checkpoint
 
@@ -56,7 +65,32 @@ def take(fleet: Fleet, book: Ledger, authority: str | None) -> Taken:
         hint = 'timestamps: url = "https://..." (plan publish: or --no-timestamp; to try it: --authority openssl:DIR)'
         raise UsageProblem("no timestamp authority is named", str(fleet.root / "fleet.toml"), hint)
     root = fleet.timestamp_root.read_bytes() if authority is None and fleet.timestamp_root is not None else None
-    return take_checkpoint(book, lambda octets: request_timestamp(where, octets, root), time.time_ns() // 1000)
+
+    def timestamp(octets: bytes) -> bytes:
+        response = request_timestamp(where, octets, root)
+        if not may_change:
+            _check_same(fleet, book, authority, response)
+        return response
+
+    return take_checkpoint(book, timestamp, time.time_ns() // 1000)
+
+
+def _check_same(fleet: Fleet, book: Ledger, authority: str | None, response: bytes) -> None:
+    """Return nothing; raise UsageProblem where the response is by another authority than the ledger holds to."""
+    from linewitness.evidence.timestamp import authority_of as signed_by
+    from linewitness.evidence.timestamp import read_stamp
+
+    newest = book.newest("timestamp")
+    now = signed_by(response)
+    before = None if newest is None else signed_by(newest.content)
+    if before is None and authority is not None and fleet.timestamp_url is not None and read_stamp(response).is_test:
+        before = fleet.timestamp_url  # the first checkpoint, by a test authority, where a real one is named
+    if before is None or before == now:
+        return
+    what = f"another timestamp authority: {now}, so far {before}; a dossier over both needs both roots in one PEM file"
+    if sys.stdin.isatty() and click.confirm(f"{what}. Go on?", err=True):
+        return
+    raise UsageProblem(what, "checkpoint", "the authority of fleet.toml, or linewitness checkpoint --yes")
 
 
 def authority_of(fleet: Fleet) -> str | None:

@@ -19,11 +19,14 @@ if TYPE_CHECKING:
     from linewitness.fleet import Fleet
 
 EVERY_BATCHES, EVERY_S = 100, 30.0
+MANY_RECONNECTS = 5  # a broker is restarted now and then; two collectors take turns every few seconds
 
 
 def _line(tally: Tally) -> str:
     counts = {key: value for key, value in tally.as_dict().items() if value or key == "stored"}
     state = "connected" if tally.connected else "waiting for the broker"
+    if tally.reconnects >= MANY_RECONNECTS:
+        state += "; is another collector of this fleet running on another computer?"
     return ", ".join(f"{value} {key}" for key, value in counts.items()) + f" ({state})"
 
 
@@ -71,8 +74,9 @@ def collect(fleet: Fleet, address: str | None, for_s: float | None, idle_s: floa
     Example: linewitness collect --fleet acme --until-idle 5
     """
     from linewitness.collect.collector import Collector
+    from linewitness.collect.lock import only_collector
 
-    with fleet.ledger() as book, _progress() as progress:
+    with only_collector(fleet.root), fleet.ledger() as book, _progress() as progress:
         collector = Collector(fleet, book, *_address(address))
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: collector.stop())

@@ -129,12 +129,13 @@ def _enrolled(book: Ledger, site: str, witness: str) -> Enrolment | None:
 
 
 def _render_list(rows: list[dict[str, Any]]) -> str:
-    headings = ("site", "witness", "kid", "batches", "missing", "last heard", "state")
+    headings = ("site", "witness", "kid", "batches", "missing", "last heard", "clock", "state")
     lines = []
     for row in rows:
         age = "never" if row["last_heard_us"] is None else f"{(_now_us() - row['last_heard_us']) // 1_000_000} s ago"
         state = "retired" if row["retired_us"] is not None else "enrolled"
-        lines.append((row["site"], row["witness"], row["kid"].hex(), row["batches"], row["missing"], age, state))
+        clock = None if not row["batches"] else "NEVER SET" if row["utc_us"] is None else "set"
+        lines.append((row["site"], row["witness"], row["kid"].hex(), row["batches"], row["missing"], age, clock, state))
     return table(headings, lines)
 
 
@@ -142,7 +143,8 @@ def _render_list(rows: list[dict[str, Any]]) -> str:
 def list_witnesses(fleet: Fleet) -> list[dict[str, object]]:
     """List the witnesses: when each was last heard, how many batches it sent, how many of them are not here.
 
-    Coverage is batches / (batches + missing) of each key.
+    Coverage is batches / (batches + missing) of each key. A clock that was never set means that no time server
+    answers: what the witness measures counts for nothing until one does.
     """
     with fleet.ledger() as book:
         heads = {head.kid: head for head in book.heads()}
@@ -161,6 +163,7 @@ def list_witnesses(fleet: Fleet) -> list[dict[str, object]]:
                     "coverage_ppm": head.batches * 1_000_000 // head.seq if head else None,
                     "last_seq": head.seq if head else None,
                     "last_heard_us": head.received_us if head else None,
+                    "utc_us": head.utc_us if head else None,
                 }
             )
     return rows

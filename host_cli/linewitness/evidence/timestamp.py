@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from rfc3161_client import TimeStampResponse, VerificationError, VerifierBuilder, decode_timestamp_response
 
 TEST_AUTHORITY = "linewitness test authority"
@@ -54,6 +55,34 @@ def read_stamp(octets: bytes) -> Stamp:
         )
     except ValueError as e:
         raise BadTimestamp(f"timestamp: {str(e)[:200]}") from e
+
+
+def authority_of(octets: bytes) -> str:
+    """Return who vouches for a TimeStampResp: the issuer of its signer's certificate, and of that the key.
+
+    It stays when the authority changes its signer, and differs between two test authorities of one name. Raises
+    BadTimestamp.
+    """
+    try:
+        known = [x509.load_der_x509_certificate(c) for c in _decode(octets).signed_data.certificates]
+        signer = next(c for c in known if _stamps(c))
+        issuer = signer.issuer.rfc4514_string()
+    except (ValueError, StopIteration) as e:
+        raise BadTimestamp("timestamp: no signer's certificate in it") from e
+    try:
+        key = signer.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
+    except x509.ExtensionNotFound:
+        key = None
+    return issuer if key is None else f"{issuer} ({key.hex()[:16]})"
+
+
+def _stamps(certificate: x509.Certificate) -> bool:
+    """Return whether a certificate is for timestamping (RFC 3161 2.3)."""
+    try:
+        usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except x509.ExtensionNotFound:
+        return False
+    return ExtendedKeyUsageOID.TIME_STAMPING in usage
 
 
 def check_stamp(octets: bytes, imprint: bytes, root_pem: bytes) -> Stamp:

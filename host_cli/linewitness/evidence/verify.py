@@ -85,6 +85,8 @@ def verify(
     complete.check_tail(shown, stamped, manifest.to_us, findings)
     _check_plans(manifest, files, walks, stamped, findings)
     witnesses = _check_summary(manifest, files, walks, findings)
+    if not any(one["covered_s"] for one in witnesses if one["shown"]):
+        findings.incomplete("no reading lies in the period: nothing was measured, and nothing can be claimed from it")
     stamp_rows = _stamp_rows(stamped, findings)
     return Verdict(
         findings.exit_code,
