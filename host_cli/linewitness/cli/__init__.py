@@ -37,6 +37,7 @@ COMMANDS = {
     "broker": "Run the embedded MQTT broker.",
     "collect": "Take in batches: verify, store, acknowledge.",
     "reflect": "Run the STAMP session-reflector.",
+    "capacity": "How many simultaneous calls the line carries.",
     "outages": "What the provider's status page says: sync, import, add.",
     "ticket": "What was reported and answered: open, answer, restore, draft.",
     "due": "What has to be done by when: claims, clocks, reviews.",

@@ -20,6 +20,8 @@ ITEM_KINDS = (
     "checkpoint",  # a Merkle root over the ledger
     "timestamp",  # RFC 3161 token over a checkpoint; name: SHA-256 of the checkpoint's octets in hex
     "verdict",  # what settling said
+    "capacity",  # how many calls a site's line carried, as measured; name: SITE
+    "power",  # what a power monitor at a site said; name: SITE/MONITOR
 )
 
 STORED = "stored"
