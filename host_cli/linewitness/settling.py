@@ -8,9 +8,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from linewitness.errors import CannotDo, Incomplete, Refused, UsageProblem, cannot_access
-from linewitness.model import Settlement
+from linewitness.model import Finding, Settlement
 from linewitness.outages import history
 from linewitness.outages.archive import read_posts, snapshots
+from linewitness.settle import reopened
+from linewitness.settle.calendar import iso
 from linewitness.settle.contract import Contract, load
 from linewitness.settle.engine import settle
 from linewitness.settle.pool import SiteInfo
@@ -34,10 +36,12 @@ def settle_fleet(
     sites: Iterable[str] = (),
     *,
     claim_unconfirmed: bool = False,
+    record_at_us: int | None = None,
 ) -> Settlement:
     """Return the Settlement of [from_us, to_us), by default all that the ledger holds.
 
-    sites: show these only; all sites are pooled all the same. Raises Incomplete where nothing was measured.
+    sites: show these only; all sites are pooled all the same. What earlier runs said otherwise is among the findings;
+    record_at_us: keep what this one says, recorded at that time. Raises Incomplete where nothing was measured.
     """
     known = {
         s.name: SiteInfo(s.name, s.isp, s.provider, s.carrier, s.network["kind"] == "ethernet") for s in fleet.sites()
@@ -50,17 +54,77 @@ def settle_fleet(
         period = _period(ledger, from_us, to_us)
         plans = dict(read_plans(ledger))
         records: list[SiteRecord] = []
+        taken = _Taken()
         for site in sorted({e.site for e in ledger.enrolments()}):
             if site not in known:
                 raise CannotDo(f"batches of a site without a file: '{site}'", str(fleet.root / "sites"), "site add")
             stored = ledger.batches(site, from_us=period[0] - MARGIN_US, to_us=period[1] + MARGIN_US)
-            records.append(read_site(site, read_batches(stored), plans, *period))
+            records.append(read_site(site, read_batches(taken.through(stored)), plans, *period))
         archived = snapshots(ledger)
         posts = read_posts(ledger, archived)
         reported = tickets(ledger)
     settlement = settle(records, known, posts, contracts, period, claim_unconfirmed=claim_unconfirmed, tickets=reported)
-    settlement = replace(settlement, findings=(*settlement.findings, *history.findings(archived)))
+    told = sorted(known.values(), key=lambda s: s.site)
+    said = reopened.record_of(settlement, taken.inputs(contracts, posts, reported, told, claim_unconfirmed))
+    with fleet.ledger() as ledger:
+        changes = _compared(ledger, said, record_at_us)
+    settlement = replace(settlement, findings=(*settlement.findings, *history.findings(archived), *changes))
     return only(settlement, set(sites)) if sites else settlement
+
+
+class _Taken:
+    """Counts and digests the batches that settling reads, in the order of their chains: late or not, it is the same."""
+
+    def __init__(self) -> None:
+        self._sha256 = hashlib.sha256()
+        self._count = 0
+        self._last_row = 0
+
+    def through(self, stored: Iterable[StoredBatch]) -> Iterator[StoredBatch]:
+        for s in stored:
+            self._sha256.update(s.digest + (b"\0" if s.body is None else b"\1"))
+            self._count += 1
+            self._last_row = max(self._last_row, s.row)
+            yield s
+
+    def inputs(
+        self, contracts: object, posts: object, tickets: object, sites: object, claim_unconfirmed: bool
+    ) -> reopened.Inputs:
+        return reopened.Inputs(
+            self._count, self._sha256.hexdigest(), self._last_row, _sha256(contracts), _sha256(posts),
+            _sha256(tickets), _sha256(sites), claim_unconfirmed,
+        )  # fmt: skip
+
+
+def _sha256(told: object) -> str:
+    """Return a digest of values that all have one spelling: dataclasses of numbers, texts and tuples."""
+    return hashlib.sha256(repr(told).encode()).hexdigest()
+
+
+def _compared(ledger: Ledger, said: reopened.Record, record_at_us: int | None) -> list[Finding]:
+    """Return all changes of verdicts on record for the period, this run's too, which is kept where that is wanted."""
+    before = []
+    for item in ledger.items("verdict"):
+        try:
+            before.append(reopened.Record.decode(item.content))
+        except ValueError as e:
+            raise Refused(f"what settling said before can't be read: {e}", item.name, "a backup of the ledger") from e
+
+    def late(old: reopened.Record) -> int:
+        return sum(
+            s.row > old.inputs.last_row
+            for s in ledger.batches(from_us=old.start_us - MARGIN_US, to_us=old.end_us + MARGIN_US)
+            if (utc_us := record.decode_header(cose.split(s.cose).payload).clock.utc_us) is None
+            or old.start_us < utc_us <= old.end_us
+        )
+
+    now = reopened.compared(said, before, late)
+    same = [old for old in before if (old.start_us, old.end_us, old.inputs.claim_unconfirmed) ==
+            (said.start_us, said.end_us, said.inputs.claim_unconfirmed)]  # fmt: skip
+    if record_at_us is not None and not (same and replace(same[-1], changes=()) == said):
+        name = f"{iso(said.start_us)}/{iso(said.end_us)}"
+        ledger.add_item("verdict", name, now.encode(), record_at_us)
+    return reopened.told([*before, now], (said.start_us, said.end_us))
 
 
 def read_batches(stored: Iterable[StoredBatch]) -> Iterator[Batch]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,6 +78,7 @@ def _render(value: dict[str, Any]) -> str:
 @click.option("--to", "to_us", type=Instant(), help="End, not included (default: the last reading).")
 @click.option("--site", "sites", multiple=True, help="Show this site only; repeatable. All are pooled all the same.")
 @click.option("--claim-unconfirmed", is_flag=True, help="Claim also what no evidence from outside confirms.")
+@click.option("--no-record", is_flag=True, help="Keep nothing in the ledger of what this run says.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the settlement as JSON.")
 def settle(
     fleet: Fleet,
@@ -83,15 +86,25 @@ def settle(
     to_us: int | None,
     sites: tuple[str, ...],
     claim_unconfirmed: bool,
+    no_record: bool,
     out: Path | None,
 ) -> object:
     """Settle whose side each failure was on, and the contract's arithmetic (exit code 4: nothing was measured).
+
+    What it says is kept in the ledger; where late readings change it, the finding `reopened` says so for good.
 
     Example: linewitness settle --from 2026-03-01 --to 2026-04-01 --out march.json
     """
     from linewitness.settling import settle_fleet
 
-    settlement = settle_fleet(fleet, from_us, to_us, sites, claim_unconfirmed=claim_unconfirmed)
+    with fleet.ledger() as ledger:
+        read_only = not os.access(ledger.path, os.W_OK)
+    if read_only and not no_record:
+        click.echo("the ledger can't be written: what this run says is not kept there", err=True)
+    settlement = settle_fleet(
+        fleet, from_us, to_us, sites, claim_unconfirmed=claim_unconfirmed,
+        record_at_us=None if no_record or read_only else time.time_ns() // 1000,
+    )  # fmt: skip
     if out is not None:
         try:
             out.write_text(settlement.to_json(), encoding="utf-8")

@@ -1,15 +1,16 @@
 """Clocks that run from an event: support's response, updates and restore from a ticket, a failover from a failure.
 
 A ticket's clocks run within the hours of its priority. The first word of a person answers; an update is due again and
-again until service is restored; a ticket that is opened again was not restored. A clock that still runs is late once
-its time is up, and before that says nothing.
+again until service is restored. A ticket that is opened again begins them anew: the provider could not know before. A
+clock that still runs is late once its time is up, and before that says nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 
 from linewitness.model import OutagePost, Side, Tally, Ticket, TicketAct
 from linewitness.settle.account import SiteEvidence, core, countable, hull
@@ -20,6 +21,7 @@ from linewitness.settle.intervals import Interval, intersect, union
 
 MINUTE_US = 60 * SECOND_US
 SPOKEN = (TicketAct.ANSWERED, TicketAct.UPDATED, TicketAct.RESTORED)
+ENDED = (TicketAct.RESTORED, TicketAct.CLOSED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,35 +49,25 @@ class Clock:
 
 
 def clocks_of(ticket: Ticket, priority: Priority, now_us: int) -> list[Clock]:
-    """Return a ticket's clocks as they stand at now_us: response, each update, restore. Later events are unseen."""
+    """Return a ticket's clocks as they stand at now_us: response, each update, restore. Later events are unseen.
+
+    Where it was opened again they begin anew; those of the time before stay as they ended.
+    """
     events = [e for e in ticket.events if e.at_us <= now_us]
-    if not events:
-        return []
-    spoken = [e.at_us for e in events if e.act in SPOKEN]
-    seen = Ticket(ticket.provider, ticket.number, ticket.sites, ticket.priority, tuple(events))
-    result = [
-        _clock(seen, "response", priority.response_min, ticket.opened_us, min(spoken, default=None), priority, now_us)
-    ]
-    if priority.update_min is not None:
-        for start_us, end_us in _between_updates(seen):
-            result.append(_clock(seen, "update", priority.update_min, start_us, end_us, priority, now_us))
-    if priority.restore_min is not None:
-        result.append(_clock(seen, "restore", priority.restore_min, ticket.opened_us, seen.ended_us, priority, now_us))
+    starts = [i for i, e in enumerate(events) if e.act in (TicketAct.OPENED, TicketAct.REOPENED)]
+    result = []
+    for i, end in zip(starts, [*starts[1:], len(events)], strict=True):
+        start_us, later = events[i].at_us, events[i:end]
+        spoken = [e.at_us for e in later if e.act in SPOKEN]
+        ended_us = next((e.at_us for e in later if e.act in ENDED), None)
+        spans = [("response", priority.response_min, start_us, min(spoken, default=ended_us))]
+        if priority.update_min is not None:
+            words = [start_us, *(us for us in spoken if ended_us is None or us < ended_us)]
+            spans += [("update", priority.update_min, a, b) for a, b in pairwise([*words, ended_us]) if a is not None]
+        if priority.restore_min is not None:
+            spans.append(("restore", priority.restore_min, start_us, ended_us))
+        result += [_clock(ticket, kind, least, a, b, priority, now_us) for kind, least, a, b in spans]
     return result
-
-
-def _between_updates(ticket: Ticket) -> Iterator[tuple[int, int | None]]:
-    """Yield (from, until) for each wait for an update; until None: it still lasts."""
-    waiting_us: int | None = None
-    for event in ticket.events:
-        if waiting_us is not None and event.act in (*SPOKEN, TicketAct.CLOSED):
-            yield waiting_us, event.at_us
-        if event.act in (TicketAct.RESTORED, TicketAct.CLOSED):
-            waiting_us = None
-        elif event.act is not TicketAct.OPENED or waiting_us is None:
-            waiting_us = event.at_us
-    if waiting_us is not None:
-        yield waiting_us, None
 
 
 def _clock(
