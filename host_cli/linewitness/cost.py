@@ -95,7 +95,7 @@ def _tls(target: wire.Target) -> Round:
 
 
 def _sip_octets(target: wire.Target) -> int:
-    return 365 + 4 * len(str(target.options.get(wire.OPTION_NAME) or target.host)[:15])
+    return 305 + 4 * len(str(target.options.get(wire.OPTION_NAME) or target.host)[:15])
 
 
 def _sip(target: wire.Target) -> Round:
@@ -180,8 +180,8 @@ def _sync_rounds(plan: wire.Plan) -> float:
 
 def _mqtt(plan: wire.Plan, batch_octets: int) -> Round:
     topic = len(f"linewitness/1/{plan.site}/{plan.witness}/batch") + 9
-    up = batch_octets + topic + TLS_RECORD + TCP_SEGMENT * (2 + batch_octets // 1400) + TLS_RECORD + 4 + TCP_SEGMENT
-    down = TLS_RECORD + 4 + topic + 104 + TLS_RECORD + 4 * TCP_SEGMENT
+    up = batch_octets + topic + TLS_RECORD + TCP_SEGMENT * (7 + batch_octets // 1400) + TLS_RECORD + 4 + TCP_SEGMENT
+    down = TLS_RECORD + 4 + topic + 104 + TLS_RECORD + 11 * TCP_SEGMENT
     keep_alive = 2 + TLS_RECORD + 2 * TCP_SEGMENT
     return Round(4, 4, up + keep_alive, down + keep_alive)
 
