@@ -85,6 +85,7 @@ EVENT_COMMAND = 13  # counter, command code, 0 done / fault code
 EVENT_PUBLIC_ADDRESS = 14  # target that told it, IPv4 address
 EVENT_BACKUP = 15  # 1: the public address is not that of the usual line, 0: it is again
 EVENT_ROAMED = 16  # channel before, channel now, without a loss of association that was seen
+EVENT_SAFE_MODE = 17  # crashes in a row before this boot, which measures nothing
 EVENT_NAMES = {
     1: "boot",
     2: "link_down",
@@ -102,6 +103,7 @@ EVENT_NAMES = {
     14: "public_address",
     15: "backup",
     16: "roamed",
+    17: "safe_mode",
 }
 
 # Faults that a witness can report of itself.
@@ -128,6 +130,11 @@ CODEC_G723_1 = 3  # 6.3 kbit/s
 CODEC_GSM_EFR = 4
 CODEC_AMR_12_2 = 5  # AMR narrowband at 12.2 kbit/s
 CODEC_NAMES = ("G.711", "G.711 PLC", "G.729A", "G.723.1", "GSM-EFR", "AMR 12.2")
+
+# mbedTLS's numbers among a reading's codes.
+TLS_UNTRUSTED = -0x2700  # the certificate does not hold; less the bits of why:
+TLS_EXPIRED, TLS_OTHER_NAME, TLS_OTHER_AUTHORITY, TLS_NOT_YET = 1, 4, 8, 64
+TLS_ALERT = -0x7780  # the server ended the handshake by an alert
 
 # What became of a test call; SIP statuses stand beside it in the reading's codes.
 CALL_DONE = 0  # answered, talked for its time, ended by us

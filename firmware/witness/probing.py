@@ -3,7 +3,6 @@
 A method that is not here has no probe (self, link) or none on this board; its targets stay unmeasured.
 """
 
-import ssl
 from collections import namedtuple
 
 from linewitness_wire import codes
@@ -40,16 +39,20 @@ def make_probe(method: int, parts: Parts):
 
         return Sip(control, clock, urandom, contact, parts.config.secrets)
     if method == codes.METHOD_TLS:
+        import tls
+
         from .probes.connection import tls_contexts
         from .probes.tls import Tls
 
-        return Tls(parts.socket, clock, parts.link, tls_contexts(ssl, ""), parts.quiet)
+        return Tls(parts.socket, clock, parts.link, tls_contexts(tls, ""), parts.quiet)
     if method in (codes.METHOD_SIP_TCP, codes.METHOD_SIP_TLS):
+        import tls
+
         from .probes.connection import Connecting, tls_contexts
         from .probes.sip_stream import SipStream
 
         quiet = parts.quiet if method == codes.METHOD_SIP_TLS else None
-        connecting = Connecting(parts.socket, clock, parts.link, tls_contexts(ssl, ""))
+        connecting = Connecting(parts.socket, clock, parts.link, tls_contexts(tls, ""))
         return SipStream(connecting, quiet, clock, parts.link, urandom, contact, parts.config.secrets)
     if method == codes.METHOD_CALL:
         from .probes.call import Call

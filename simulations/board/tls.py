@@ -11,7 +11,7 @@ from simulations.board.ports import ECONNRESET, TcpPort
 # mbedTLS's numbers, as the firmware sees them in OSError.errno.
 CERTIFICATE_VERIFY_FAILED = -0x2700
 FATAL_ALERT = -0x7780
-CERT_REQUIRED = 2
+CERT_OPTIONAL, CERT_REQUIRED = 1, 2
 PROTOCOL_SERVER = 1
 
 
@@ -57,7 +57,9 @@ class TlsContext:
     def wrap(self, port: TcpPort, verify: int, server: bool, hostname: str | None) -> TlsPort:
         """TLS over `port`, its handshake started."""
         self._context.check_hostname = False
-        self._context.verify_mode = ssl.VerifyMode(verify)
+        # mbedTLS's optional verification of a server fails no handshake; CPython's would.
+        optional = verify == CERT_OPTIONAL and not server
+        self._context.verify_mode = ssl.CERT_NONE if optional else ssl.VerifyMode(verify)
         self._context.check_hostname = verify == CERT_REQUIRED and not server
         return TlsPort(port, self._context, server, hostname)
 
@@ -104,7 +106,9 @@ class TlsPort(TcpPort):
         self._port.abandon()
 
     def certificate(self) -> bytes:
-        """The peer's, in DER; empty when it showed none."""
+        """The peer's, in DER; empty when it showed none, and before the handshake is done."""
+        if not self.connected:
+            return b""
         return self._tls.getpeercert(binary_form=True) or b""
 
     def cipher(self) -> tuple[str, str]:

@@ -251,4 +251,5 @@ class OpensslServer(Daemon):
 
     def _arguments(self) -> list[str]:
         host, port = self.address
-        return ["openssl", "s_server", "-accept", f"{host}:{port}", *self._files, *self._options]
+        # With -www it does not end a connection for want of something on its own standard input.
+        return ["openssl", "s_server", "-www", "-accept", f"{host}:{port}", *self._files, *self._options]

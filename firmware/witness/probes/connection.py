@@ -3,8 +3,8 @@
     number   what ended it: 0, or what goes into the reading's codes, negative:
              -ECONNREFUSED  refused (RST to our SYN; lwIP calls it a reset)     -ETIMEDOUT  silence, in whichever phase
              -ECONNRESET    reset or closed after the connect                   -ENOMEM     no room on the board
-             MBEDTLS_VERIFY the certificate is of another authority, for another name or out of its time
-             MBEDTLS_ALERT  a fatal alert of the server (RFC 5246 7.2), and mbedTLS's other numbers
+             codes.TLS_UNTRUSTED the certificate does not hold, less the bits of why (of another authority, ...)
+             codes.TLS_ALERT a fatal alert of the server (RFC 5246 7.2), and mbedTLS's other numbers
 
 A handshake computes for a second or two on a small board, which stalls its loop: it belongs into the housekeeping slot,
 under `quiet`, one at a time, and its time is the board's and the server's together.
@@ -15,7 +15,7 @@ import errno
 import hashlib
 import struct
 
-from linewitness_wire import plan, record
+from linewitness_wire import codes, plan, record
 from witness.sample import within
 from witness.sockets import Ready
 
@@ -24,11 +24,16 @@ from .certificate import not_after_s
 
 IN_PROGRESS = (errno.EINPROGRESS, errno.EAGAIN, 119)  # 119: EINPROGRESS of the ESP32's C library
 REFUSALS = (errno.ECONNREFUSED, errno.ECONNRESET)
-MBEDTLS_VERIFY = -0x2700
-MBEDTLS_ALERT = -0x7780
 MBEDTLS_EOF = -0x7280
 ENDED = (-errno.ECONNRESET, -32, MBEDTLS_EOF)  # 32: EPIPE
 READ_OCTETS = 512
+REASONS = (
+    ("expired", codes.TLS_EXPIRED),
+    ("Common Name", codes.TLS_OTHER_NAME),
+    ("trusted CA", codes.TLS_OTHER_AUTHORITY),
+    ("in the future", codes.TLS_NOT_YET),
+)
+CRLF = b"\r\n"
 
 
 class Connection:
@@ -42,40 +47,53 @@ class Connection:
     async def connect(self, peer: object, until_us: int) -> None:
         """Do the TCP handshake."""
         self._sock.setblocking(False)
-        number = self._errno_of(self._sock.connect, peer)
+        try:
+            self._sock.connect(peer)
+            number = 0
+        except OSError as e:
+            number = _number_of(e)
         if -number in IN_PROGRESS:
             if not await within(until_us - self._clock.now_us(), Ready(self._sock, write=True).wait):
                 self.number = -errno.ETIMEDOUT
                 return
             # A non-blocking socket tells writability only; whether it is connected or in error, the next call says.
-            number = self._errno_of(self._sock.recv, 1)
-            if number == -errno.EAGAIN:
-                number = 0
+            number = 0
+            try:
+                self._sock.recv(1)
+            except OSError as e:
+                if e.errno != errno.EAGAIN:
+                    number = _number_of(e)
         self.number = -errno.ECONNREFUSED if -number in REFUSALS else number
 
-    async def secure(self, context, name: str, until_us: int) -> bytes:
-        """Do the TLS handshake; return the server's certificate in DER. number says what failed."""
+    async def secure(self, context, name: str, until_us: int) -> None:
+        """Do the TLS handshake; number says what failed.
+
+        The boards' mbedTLS tells that it is done only by taking octets to send. They are CR LF, which SIP (RFC 5626
+        4.4.1), HTTP (RFC 9112 2.2) and mail servers pass over.
+        """
         try:
             self._sock = context.wrap_socket(self._sock, server_hostname=name, do_handshake_on_connect=False)
             self._sock.setblocking(False)
         except MemoryError:
             self.number = -errno.ENOMEM
-            return b""
+            return
         except OSError as e:
             self.number = _number_of(e)
-            return b""
+            return
         while True:
-            # Reading goes on with the handshake. There is a certificate once it is done, and not before.
-            ended = self._errno_of(self._sock.read, 1)
-            if ended not in (0, -errno.EAGAIN):
-                self.number = -errno.ECONNRESET if ended in ENDED else ended
-                return b""
-            certificate = self._sock.getpeercert(True)
-            if certificate:
-                return certificate
+            try:
+                if self._sock.write(CRLF):
+                    return
+            except OSError as e:
+                number = _number_of(e)
+                self.number = -errno.ECONNRESET if number in ENDED else number
+                return
+            except ValueError as e:  # mbedTLS's words about a certificate, a line for each reason
+                self.number = _untrusted(str(e))
+                return
             if not await within(until_us - self._clock.now_us(), Ready(self._sock).wait):
                 self.number = -errno.ETIMEDOUT
-                return b""
+                return
 
     async def send(self, octets: bytes, until_us: int) -> None:
         """Send all octets."""
@@ -113,15 +131,14 @@ class Connection:
         """Let go of it, without waiting for the peer."""
         self._sock.close()
 
-    def _errno_of(self, call, argument) -> int:
-        """Return 0, or what a call on the socket failed with; a stream that ended is ENDED, one not ready EAGAIN."""
-        try:
-            answer = call(argument)
-        except OSError as e:
-            return _number_of(e)
-        if answer is None and call != self._sock.connect:
-            return -errno.EAGAIN
-        return -errno.ECONNRESET if answer == b"" else 0
+
+def _untrusted(words: str) -> int:
+    """Return TLS_UNTRUSTED less the bits of the reasons that mbedTLS gives (x509_crt.h)."""
+    number = codes.TLS_UNTRUSTED
+    for word, bit in REASONS:
+        if word in words:
+            number -= bit
+    return number
 
 
 def _number_of(error: OSError) -> int:
@@ -180,26 +197,37 @@ class Connecting(SingleShot):
         except (OSError, ValueError):
             connection.number = -errno.ENOENT  # the configuration has no such authority: nothing was measured
             return
-        certificate = await connection.secure(context, name, until_us)
+        shown: list[int] = []
+
+        def show(certificate, depth: int) -> int:
+            if depth == 0:
+                octets = bytes(certificate)
+                shown[:] = not_after_s(octets), struct.unpack(">I", hashlib.sha256(octets).digest()[:4])[0]
+            return 0
+
+        context.verify_callback = show
+        await connection.secure(context, name, until_us)
         if connection.number == 0:
             self.phase(target, record.HANDSHAKE_US, self._clock.now_us() - began_us)
-            until_s = not_after_s(certificate)
-            start = struct.unpack(">I", hashlib.sha256(certificate).digest()[:4])[0]
-            self.note(target, record.CERTIFICATE, [0 if authority is None else 1, until_s, start])
+            if shown:
+                self.note(target, record.CERTIFICATE, [0 if authority is None else 1] + shown)
 
 
-def tls_contexts(ssl, folder: str):
-    """Return what makes a TLS client's context for an authority's name (its DER is in folder), or None to trust all."""
+def tls_contexts(tls, folder: str):
+    """Return what makes a TLS client's context for an authority's name (its DER is in folder), or None to trust all.
+
+    tls: the module, not ssl, whose contexts show no certificate.
+    """
 
     def make(authority: "str | None"):
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
         if authority is None:
-            context.verify_mode = ssl.CERT_NONE
+            context.verify_mode = tls.CERT_OPTIONAL  # shows the certificate, whatever it is
             return context
         with open(folder + "/authority-" + authority + ".der", "rb") as file:
             octets = file.read()
-        context.verify_mode = ssl.CERT_REQUIRED
-        context.load_verify_locations(cadata=octets)
+        context.verify_mode = tls.CERT_REQUIRED
+        context.load_verify_locations(octets)
         return context
 
     return make

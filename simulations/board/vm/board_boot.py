@@ -50,7 +50,7 @@ def boot():
         "socket": net,
         "select": net,
         "ssl": net,
-        "tls": net,
+        "tls": net.tls,
     }
     if profile["platform"] == "esp32":
         modules["esp32"] = hw.make_esp32(profile)

@@ -297,6 +297,8 @@ CERT_REQUIRED = 2
 class SSLContext:
     """The parent's TLS; certificates are DER or PEM, as on mbedTLS."""
 
+    verify_callback = None
+
     def __init__(self, protocol):
         self._protocol = protocol
         self._id = host.call("tls_context", protocol)
@@ -327,10 +329,25 @@ class SSLContext:
         if self._verify == CERT_REQUIRED and not server_side and server_hostname is None:
             raise ValueError("CERT_REQUIRED requires server_hostname")
         wrapped = SSLSocket(sock)
+        wrapped.verify_callback = self.verify_callback
         host.call("tls_wrap", sock._fd, self._id, self._verify, bool(server_side), server_hostname)
         if do_handshake_on_connect and sock._timeout_ms != 0:
             wrapped.do_handshake()
         return wrapped
+
+
+class tls:
+    """The module tls, which has what ssl wraps."""
+
+    PROTOCOL_TLS_CLIENT = PROTOCOL_TLS_CLIENT
+    PROTOCOL_TLS_SERVER = PROTOCOL_TLS_SERVER
+    CERT_NONE = CERT_NONE
+    CERT_OPTIONAL = CERT_OPTIONAL
+    CERT_REQUIRED = CERT_REQUIRED
+
+    class SSLContext(SSLContext):
+        def load_verify_locations(self, cadata):
+            self._load("tls_trust", _octets(None, cadata))
 
 
 def _octets(path, data):
@@ -354,6 +371,9 @@ class SSLSocket(socket):
     def _handshake_done(self):
         if self._handshake is not None and host.call("tls_done", self._fd):
             self._handshake = None
+            if self.verify_callback is not None:
+                # The server's own certificate alone; mbedTLS calls for each of the chain.
+                self.verify_callback(memoryview(self.getpeercert()), 0)
 
     def do_handshake(self):
         while not host.call("tls_done", self._fd):
