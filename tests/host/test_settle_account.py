@@ -23,7 +23,7 @@ from linewitness.model import (
     Verdict,
 )
 from linewitness.settle.account import SiteEvidence, account
-from linewitness.settle.calendar import month_interval
+from linewitness.settle.calendar import month_interval, window_interval
 from linewitness.settle.contract import Contract, load
 from linewitness.settle.intervals import intersect, length, subtract, union
 
@@ -51,7 +51,7 @@ rounding = "ROUNDING"
 kind = "maintenance"
 clause = "4.2"
 notice_h = 48
-[credit]
+[[credit]]
 base = "mrc"
 cap_percent = 20
 [[credit.band]]
@@ -179,33 +179,216 @@ def test_what_was_not_measured_is_unknown_and_never_up() -> None:
     assert (a.up_s, a.unknown_s) == (3600, a.total_s - 3600)
 
 
+# --- the hand-made cases --------------------------------------------------------------------------------------------
+
+
+def test_the_own_link_cut_for_ten_minutes_is_no_minute_of_the_providers() -> None:
+    a = reckon(verdict(HOUR, HOUR + 10 * MINUTE, Side.ISP, slack_us=SECOND))
+    assert (a.claimed_s, a.claimed_max_s, a.standing) == (0, 0, "met")
+    assert a.not_claimable_s == (("isp", 602),)
+
+
+@pytest.mark.parametrize(
+    ("true_s", "standing", "credit"), [(40, "breach", 10_000), (28, "possible", 0), (24, "met", 0)]
+)
+def test_an_outage_seen_to_about_a_second_at_each_end(true_s: int, standing: str, credit: int) -> None:
+    """Bounds of a second on either side of each true end: the claim counts two seconds less, the most two more."""
+    true = verdict(HOUR + SECOND, HOUR + (true_s - 1) * SECOND, slack_us=2 * SECOND)
+    a = reckon(true)
+    assert (a.claimed_s, a.claimed_max_s) == (true_s - 2, true_s + 2)
+    assert (a.standing, a.credit_percent_milli) == (standing, credit)
+
+
+def test_one_dead_member_of_a_set_is_no_minute_of_downtime() -> None:
+    dead = replace(verdict(HOUR, 3 * HOUR), kind="provider.edge_degraded")
+    a = reckon(dead, verdict(2 * HOUR, 2 * HOUR + MINUTE))
+    assert (a.claimed_s, a.claimed_max_s) == (60, 60)
+    assert a.up_s == a.total_s - 60
+
+
+def test_maintenance_beyond_the_months_allowance_or_its_days_is_not_excluded() -> None:
+    text = TEXT.replace("STARTS", "failure").replace("MINIMUM", "0").replace("ROUNDING", "none")
+    run = verdict(0, 10 * HOUR)  # 2026-03-01 is a Sunday
+    post = maintenance(HOUR, 9 * HOUR)
+    four = load(text.replace("notice_h = 48", "notice_h = 48\nmax_h_month = 4"), "t")
+    assert reckon(run, terms=four, posts=(post,)).excluded_s == (("4.2", 4 * 3600),)
+    night = load(text.replace("notice_h = 48", 'notice_h = 48\nopens = "00:00"\ncloses = "02:00"'), "t")
+    assert reckon(run, terms=night, posts=(post,)).excluded_s == (("4.2", 3600),)
+    monday = load(text.replace("notice_h = 48", 'notice_h = 48\ndays = ["mon"]'), "t")
+    assert reckon(run, terms=monday, posts=(post,)).excluded_s == ()
+    short = load(text.replace("notice_h = 48", "max_min_each = 10"), "t")
+    assert reckon(run, terms=short, posts=(post,)).excluded_s == ()
+    assert reckon(run, terms=short, posts=(maintenance(HOUR, HOUR + 10 * MINUTE),)).excluded_s == (("4.2", 600),)
+
+
+def maintenance(start_us: int, until_us: int) -> OutagePost:
+    return OutagePost(
+        "acme", "m1", "Works", "maintenance", "completed", (), True, START - 72 * HOUR, None, None, None,
+        START + start_us, START + until_us, None, END, "",
+    )  # fmt: skip
+
+
+def test_what_both_sides_agree_on_is_excluded_where_the_provider_failed() -> None:
+    text = TEXT.replace("STARTS", "failure").replace("MINIMUM", "0").replace("ROUNDING", "none")
+    flood = """
+[[exclusion]]
+kind = "force_majeure"
+clause = "9"
+during = [[2026-03-01T00:00:00+01:00, 2026-03-01T01:00:00+01:00]]
+[[credit]]"""
+    a = reckon(verdict(30 * MINUTE, 2 * HOUR), terms=load(text.replace("[[credit]]", flood), "t"))
+    assert (a.excluded_s, a.claimed_s) == ((("9", 1800),), 3600)
+
+
+def test_outside_the_service_hours_and_the_term_nothing_counts() -> None:
+    text = TEXT.replace("STARTS", "failure").replace("MINIMUM", "0").replace("ROUNDING", "none")
+    hours = 'hours = "business"\nscope = "site"'
+    text = (
+        text.replace('scope = "site"', hours)
+        + """
+[business_hours]
+days = ["mon", "tue", "wed", "thu", "fri"]
+opens = "08:00"
+closes = "18:00"
+holidays = [2026-03-02]
+"""
+    )
+    a = reckon(verdict(0, 60 * HOUR), terms=load(text, "t"))  # Sunday 0:00 to Tuesday 12:00
+    assert a.claimed_s == 4 * 3600
+    assert a.counted_s == 21 * 10 * 3600  # 22 weekdays, one of them a holiday
+    assert total(a) == a.total_s == 44_580 * 60
+    later = load(text.replace("effective_from = 2026-01-01", "effective_from = 2026-03-31"), "t")
+    assert reckon(terms=later).counted_s == 10 * 3600
+
+
+def test_one_downtime_of_two_verdicts_is_long_enough_together() -> None:
+    a = reckon(verdict(0, 9 * MINUTE), verdict(5 * MINUTE, 14 * MINUTE), terms=contract(minimum=600))
+    assert (a.claimed_s, a.not_claimable_s) == (14 * 60, ())
+    assert a.claims == ((START, START + 14 * MINUTE),)
+
+
+def test_a_ticket_of_last_month_that_is_closed_starts_no_clock() -> None:
+    terms = contract("ticket")
+    outage = verdict(HOUR, 2 * HOUR)
+    closed = ticket(START - HOUR, (START - MINUTE, TicketAct.CLOSED))
+    assert with_tickets(terms, outage, closed).claimed_s == 0
+    still_open = ticket(START - HOUR, (START - MINUTE, TicketAct.ANSWERED))
+    assert with_tickets(terms, outage, still_open).claimed_s == 3600
+    reopened = ticket(START - HOUR, (START - MINUTE, TicketAct.CLOSED), (START + HOUR, TicketAct.REOPENED))
+    assert with_tickets(terms, outage, reopened).claimed_s == 3600
+
+
+def with_tickets(terms: Contract, outage: Verdict, *tickets: Ticket) -> Account:
+    evidence = SiteEvidence("leeds", (outage,), WHOLE, tickets)
+    return account(terms, terms.commitments[0], evidence, MONTH, ())
+
+
+def test_without_a_ticket_in_time_nothing_is_due() -> None:
+    text = TEXT.replace("STARTS", "failure").replace("MINIMUM", "0").replace("ROUNDING", "none")
+    terms = load(text + CLAIM, "t")
+    outage = verdict(HOUR, 2 * HOUR)
+    a = reckon(outage, terms=terms)
+    assert (a.claimed_s, a.claimed_max_s, a.not_claimable_s) == (0, 0, (("no ticket within 24 h", 3600),))
+    assert reckon(outage, terms=terms, tickets_us=(START + 25 * HOUR,)).claimed_s == 3600
+    assert reckon(outage, terms=terms, tickets_us=(START + 26 * HOUR,)).claimed_s == 0
+
+
+CLAIM = """
+[claim]
+deadline = 30
+unit = "day"
+basis = "month_end"
+needs_ticket_within_h = 24
+"""
+
+
+@pytest.mark.parametrize(("record", "claimed_s"), [("customer", 3600), ("provider", 1800)])
+def test_detection_is_ours_or_theirs_by_whose_records_govern(record: str, claimed_s: int) -> None:
+    text = TEXT.replace("STARTS", "detection").replace("MINIMUM", "0").replace("ROUNDING", "none")
+    terms = load(text.replace("effective_from", f'measure_of_record = "{record}"\neffective_from'), "t")
+    post = OutagePost(
+        "acme", "i1", "No calls", "major", "resolved", (), False, START + 90 * MINUTE, None, START, None, None, None,
+        None, END, "",
+    )  # fmt: skip
+    assert reckon(verdict(HOUR, 2 * HOUR), terms=terms, posts=(post,)).claimed_s == claimed_s
+
+
+@pytest.mark.parametrize(
+    ("window", "days"), [("2026-Q1", 90), ("2026", 365), ("2028", 366), ("2026-02+2", 59), ("2026-12+2", 62)]
+)
+def test_longer_windows_have_their_own_seconds(window: str, days: int) -> None:
+    terms = contract()
+    a = account(terms, terms.commitments[0], SiteEvidence("leeds", (), ()), window, ())
+    start, end = window_interval(window, ZONE)
+    assert a.total_s == a.unknown_s == (end - start) // SECOND
+    assert abs(a.total_s - days * 86_400) in (0, 3600)
+    assert a.standing == "unmeasured"
+
+
+# --- what always holds ----------------------------------------------------------------------------------------------
+
 MOMENTS = st.integers(-HOUR, END - START + HOUR)
 VERDICTS = st.builds(
     lambda a, b, side, slack, claimable: verdict(min(a, b), max(a, b), side, slack, claimable),
     MOMENTS, MOMENTS, st.sampled_from(list(Side)), st.integers(0, 5 * SECOND), st.booleans(),
 )  # fmt: skip
+TERMS = st.sampled_from([
+    contract(), contract("ticket"), contract("detection"), contract(minimum=600, rounding="minute_up"),
+    load(TEXT.replace("STARTS", "failure").replace("MINIMUM", "0").replace("ROUNDING", "none") + CLAIM, "t"),
+])  # fmt: skip
+HOLES = st.lists(st.tuples(MOMENTS, MOMENTS), max_size=4)
+TICKETS = st.lists(st.integers(START - HOUR, END).map(ticket), max_size=3)
+POSTS = st.lists(st.builds(lambda a, b: maintenance(min(a, b), max(a, b)), MOMENTS, MOMENTS), max_size=2)
+
+
+def spans_without(holes: list[tuple[int, int]]) -> list[SegmentSpan]:
+    gaps = union((START + min(h), START + max(h)) for h in holes)
+    return [span(State.UNMEASURED, *g) for g in gaps] + [span(State.UP, *g) for g in subtract([(START, END)], gaps)]
+
+
+def of(terms: Contract, verdicts: list[Verdict], spans: list[SegmentSpan], tickets=(), posts=()) -> Account:
+    return account(terms, terms.commitments[0], SiteEvidence("leeds", verdicts, spans, tickets), MONTH, posts)
 
 
 @settings(max_examples=150, deadline=None)
-@given(
-    st.lists(VERDICTS, max_size=6),
-    st.lists(st.tuples(MOMENTS, MOMENTS), max_size=4),
-    st.sampled_from([contract(), contract("ticket"), contract(minimum=600, rounding="minute_up")]),
-    st.randoms(),
-)
-def test_the_sum_is_always_the_month_whatever_the_order(verdicts, holes, terms, rng) -> None:
-    gaps = union((START + min(h), START + max(h)) for h in holes)
-    spans = [span(State.UNMEASURED, *g) for g in gaps] + [span(State.UP, *g) for g in subtract([(START, END)], gaps)]
-    a = reckon(*verdicts, terms=terms, spans=tuple(spans))
+@given(st.lists(VERDICTS, max_size=6), HOLES, TERMS, TICKETS, POSTS, st.randoms())
+def test_the_sum_is_always_the_month_and_the_order_never_matters(verdicts, holes, terms, tickets, posts, rng) -> None:
+    spans = spans_without(holes)
+    a = of(terms, verdicts, spans, tickets, posts)
     assert total(a) == a.total_s == 44_580 * 60
-    assert min(a.up_s, a.claimed_s, a.unknown_s, *(s for _, s in a.not_claimable_s), 0) == 0
-    cores = union((v.start.latest_us, v.end.earliest_us) for v in verdicts if v.claimable)
-    assert a.claimed_s * SECOND <= length(intersect(cores, [(START, END)]))
-    rng.shuffle(spans)
-    assert reckon(*verdicts, terms=terms, spans=tuple(spans)) == a
-    rng.shuffle(verdicts)
-    shuffled = reckon(*verdicts, terms=terms, spans=tuple(spans))
-    assert total(shuffled) == shuffled.total_s
+    assert min(a.up_s, a.claimed_s, a.unknown_s, *(s for _, s in (*a.excluded_s, *a.not_claimable_s)), 0) == 0
+    for mixed in (spans, verdicts, tickets, posts):
+        rng.shuffle(mixed)
+    assert of(terms, verdicts, spans, tickets, posts) == a
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(VERDICTS, max_size=6), HOLES, TERMS, TICKETS, POSTS)
+def test_the_claim_is_never_above_the_most_nor_the_union_above_the_sum(verdicts, holes, terms, tickets, posts) -> None:
+    a = of(terms, verdicts, spans_without(holes), tickets, posts)
+    claimable = [v for v in verdicts if v.claimable]
+    cores = union((v.start.latest_us, v.end.earliest_us) for v in claimable)
+    assert a.claimed_s <= a.claimed_max_s
+    assert a.claimed_s * SECOND <= length(intersect(cores, [(START, END)])) <= sum(v.min_us for v in claimable)
+    assert sum(end - start for start, end in a.claims) // SECOND == a.claimed_s
+    assert a.credit_percent_milli == 0 or not a.met
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(VERDICTS, max_size=5), VERDICTS, HOLES, TERMS, TICKETS)
+def test_more_of_the_providers_never_claims_less_and_more_of_anothers_never_more(
+    verdicts, extra, holes, terms, tickets
+) -> None:
+    spans = spans_without(holes)
+    before, after = of(terms, verdicts, spans, tickets), of(terms, [*verdicts, extra], spans, tickets)
+    if extra.claimable:
+        assert after.claimed_s >= before.claimed_s
+        assert after.claimed_max_s >= before.claimed_max_s
+    else:
+        assert after.claimed_s <= before.claimed_s
+        assert after.claimed_max_s <= before.claimed_max_s
+    fewer = of(terms, verdicts, [s for s in spans if s.state is State.UP], tickets)
+    assert fewer.claimed_s == before.claimed_s  # a hole that is told and one that is not are the same
 
 
 INTERVALS = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)), max_size=6)
