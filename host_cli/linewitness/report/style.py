@@ -77,7 +77,7 @@ rect.claimed.part{stroke:var(--ink);stroke-width:1}
 .legend li{display:flex;align-items:center;gap:.5rem}
 .chart{display:grid;grid-template-columns:5.4rem minmax(0,1fr);gap:0 .8rem;margin:.2rem 0 1rem}
 .scale{display:flex;flex-direction:column;justify-content:space-between;height:68px;font-size:.75rem;text-align:right;
-color:var(--muted)}.scale b{order:1;color:var(--ink)}.scale span:last-child{order:2}
+color:var(--muted)}.scale.high{height:158px}.scale b{order:1;color:var(--ink)}.scale span:last-child{order:2}
 .dot{stroke:var(--c);stroke-width:4;stroke-linecap:round}.whisker{stroke:var(--c);stroke-width:1.2;opacity:.55}
 .cross{stroke:var(--ink);stroke-width:1.2}
 .dot,.whisker,.cross{fill:none;vector-effect:non-scaling-stroke}
