@@ -56,7 +56,7 @@ def clocks_of(ticket: Ticket, priority: Priority, now_us: int) -> list[Clock]:
     events = [e for e in ticket.events if e.at_us <= now_us]
     starts = [i for i, e in enumerate(events) if e.act in (TicketAct.OPENED, TicketAct.REOPENED)]
     result = []
-    for i, end in zip(starts, [*starts[1:], len(events)], strict=True):
+    for i, end in pairwise([*starts, len(events)]):
         start_us, later = events[i].at_us, events[i:end]
         spoken = [e.at_us for e in later if e.act in SPOKEN]
         ended_us = next((e.at_us for e in later if e.act in ENDED), None)
