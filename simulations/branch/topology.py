@@ -68,6 +68,12 @@ class Site:
     def phones_link(self) -> str:
         return "wifi" if self.wifi_phones else "eth"
 
+    @property
+    def way(self) -> tuple[Via, int | None]:
+        """What carries its packets to the provider's edge: a transit network, or its own ISP's peering."""
+        via = self.path["p"]
+        return via, self.isp if via == "peer" else None
+
     def roles(self, provider: int, edge: int) -> list[str]:
         """Return which targets of this site are that edge of that provider."""
         return [

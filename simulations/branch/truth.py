@@ -84,8 +84,8 @@ def told_apart(kind: Kind, told_by: set[str]) -> bool:
 def tie_breakers(site: Site, sites: list[Site], occurrence: Occurrence) -> set[str]:
     """Return which means a site has to tell one fault's look-alikes apart (see faults.py).
 
-    Another site tells the provider's fault apart by failing too, anybody else's by not failing; and the ISP's from one
-    in the office the same way.
+    Another site tells the provider's fault apart by failing too though its packets go another way, anybody else's by
+    not failing; and the ISP's from one in the office the same way.
     """
     found = set()
     if site.snmp:
@@ -95,7 +95,11 @@ def tie_breakers(site: Site, sites: list[Site], occurrence: Occurrence) -> set[s
     side, hits = occurrence.kind.side, occurrence.hits
     others = [s for s in sites if s.id != site.id]
     edge = [s for s in others if (s.provider, s.edge) == (site.provider, site.edge) and s.isp != site.isp]
-    if any((s.id in hits) == (side == "provider") for s in edge):
+    if side == "provider":
+        edge = [s for s in edge if s.id in hits and s.way != site.way]
+    else:
+        edge = [s for s in edge if s.id not in hits]
+    if edge:
         found.add("pooled")
     line = [s for s in others if (s.isp, s.region) == (site.isp, site.region)]
     if any((s.id in hits) == (side == "access") for s in line):
