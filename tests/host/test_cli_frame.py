@@ -99,3 +99,22 @@ def test_the_shell_completes_commands_without_loading_them():
         [sys.executable, "-m", "linewitness"], env=os.environ | words, capture_output=True, text=True, check=False
     )
     assert [line.split(",")[1] for line in result.stdout.split()] == ["collect", "contract", "completion"]
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        ("linewitness ticket re", ["reopen", "restore"]),
+        ("linewitness outages f", ["findings"]),
+        ("linewitness re", ["reflect", "remind", "report", "review"]),
+        ("linewitness outages sync --format in", ["instatus", "incident.io"]),
+        ("linewitness ticket claim ", ["filed", "granted", "refused"]),
+        ("linewitness due --ic", ["--ics"]),
+    ],
+)
+def test_the_shell_completes_the_groups_of_tickets_and_status_pages(words, wanted):
+    given = {"COMP_WORDS": words, "COMP_CWORD": str(words.count(" ")), "_LINEWITNESS_COMPLETE": "bash_complete"}
+    result = subprocess.run(
+        [sys.executable, "-m", "linewitness"], env=os.environ | given, capture_output=True, text=True, check=False
+    )
+    assert sorted(line.split(",")[1] for line in result.stdout.split()) == sorted(wanted)

@@ -26,7 +26,7 @@ def render(term: Term, found: Sequence[Advice], calls_per_hour: float | None, so
     lead = el(
         "p",
         f"{term.provider} under contract {term.contract}, {len(term.months)} months, "
-        f"{max(m.sites for m in term.months)} sites, {minutes(term.measured_s)} measured in all.",
+        f"sites: {max(m.sites for m in term.months)}; {minutes(term.measured_s)} measured in all.",
         cls="lead",
     )
     bodies = [el("section", el("h2", f"{i}. {name}"), body) for i, (name, body) in enumerate(sections, 1)]

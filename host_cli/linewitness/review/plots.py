@@ -60,7 +60,7 @@ def bars(
     told = "; ".join(f"{m} {minutes(t)}" for m, t in zip(months, tops, strict=True))
     drawing = el("svg", el("title", title), el("desc", f"{unit}: {told}"), *frame, *drawn, el("g", *labels, cls="tick"),
                  role="img", width="100%", height=HEIGHT + 26)  # fmt: skip
-    scale = el("div", el("b", unit), el("span", minutes(top)), el("span", "0"), cls="scale high")
+    scale = el("div", el("b", unit), el("span", minutes(top).removesuffix(" 00 s")), el("span", "0"), cls="scale high")
     return el("figure", scale, el("div", drawing, cls="draw"), cls="chart")
 
 
