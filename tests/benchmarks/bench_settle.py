@@ -1,12 +1,11 @@
 """Whose side was it: the method of `linewitness settle` on worlds that no tuning has seen, beside simpler ones.
 
     python tests/benchmarks/bench_settle.py [--part score|ablation|fleet|speed|ends ...] [--quick] [--seed N]
-        [--worlds 3] [--sites 200] [--days 14] [--step 60]
+        [--worlds N] [--sites 200] [--days 14] [--step 60]
 
 score     per style (home: other seeds only; abroad: other ranges and kinds; blind: everything drawn anew for each
           seed, with kinds that neither has) every measure beside its goal, for ours, a rule of segment differences at
-          one site (baseline-b) and the naive rule; blind has as many worlds as make 300 causes, 5 unless --worlds says
-          more
+          one site (baseline-b) and the naive rule; blind has as many worlds as make 300 causes
 ablation  blind: the same method with every site alone, and without each source of evidence in turn
 fleet     blind: fleets of 1, 2, 5, 20 and 200 sites
 speed     processor time and peak memory by size, each world settled by a process of its own; a year of 1,000 sites is
@@ -46,8 +45,8 @@ from simulations.branch.methods import METHODS, POSTS, settle
 PARTS = ("score", "ablation", "fleet", "speed", "ends")
 STYLES = ("home", "abroad", "blind")
 OURS, BASELINE = "linewitness", "baseline-b"
-BLIND_WORLDS = 5
-BASELINE_WORLDS = 2  # they are far from any goal, and slow to judge
+WORLDS = {"home": 2, "abroad": 2, "blind": 6}
+BASELINE_WORLDS = 1  # they are far from any goal, and slow to judge
 SIMPLE_WORLDS = dict.fromkeys((BASELINE, "naive"), BASELINE_WORLDS)
 FLEETS = ((1, 40), (2, 30), (5, 16), (20, 6), (200, 1))  # sites, worlds
 QUICK_FLEETS = ((1, 4), (20, 1))
@@ -90,7 +89,7 @@ def options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--part", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--seed", type=int, help="the first world's seed; the others follow")
-    parser.add_argument("--worlds", type=int, help="worlds of each style, 3 (blind: 5)")
+    parser.add_argument("--worlds", type=int, help="worlds of each style; 2, blind 6")
     parser.add_argument("--sites", type=int)
     parser.add_argument("--days", type=int)
     parser.add_argument("--step", type=int, default=60, help="seconds a round")
@@ -111,7 +110,7 @@ def score_part(args: argparse.Namespace, seed: int) -> tuple[dict[str, object], 
     figures: dict[str, object] = {}
     blame: dict[str, object] = {}
     for number, style in enumerate(STYLES):
-        count = args.worlds or (1 if args.quick else BLIND_WORLDS if style == "blind" else 3)
+        count = args.worlds or (1 if args.quick else WORLDS[style])
         found = settle_worlds.run(worlds(args, style, seed + 1000 * number, count), METHODS, SIMPLE_WORLDS)
         fewer = f" (naive and baseline-b: the first {BASELINE_WORLDS})" if count > BASELINE_WORLDS else ""
         print(f"{style}: {count} worlds of {args.sites} sites x {args.days} days, {args.step} s rounds{fewer}")
