@@ -15,9 +15,11 @@ from typing import Any
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, Envelope
-from branch_story import SECOND, T0
+from branch_story import EDGE, SECOND, T0, Branch, Fault
 from click.testing import CliRunner
 from fleet_folders import free_port
+from test_settle_command import ISPS, store
+from test_settle_command import fleet as ledger_fleet
 from test_tickets import DAY, HOUR, MINUTE, SITES, contract, entry, fleet, settlement, told, verdict
 
 from linewitness import cli
@@ -32,7 +34,7 @@ from linewitness.reminders.telling import tell
 from linewitness.tickets.due import due
 from linewitness.tickets.incidents import incidents
 
-__all__ = ["fleet"]  # the fixture
+__all__ = ["fleet", "ledger_fleet"]  # the fixtures
 
 
 @dataclass
@@ -338,3 +340,31 @@ def test_a_password_over_an_open_line_is_refused(fleet: Fleet) -> None:
                 'mail_password = "secret:mail"\n')  # fmt: skip
     with pytest.raises(UsageProblem, match="over an open line"):
         settings(Fleet.open(fleet.root))
+
+
+def test_a_failure_in_the_ledger_is_told_while_it_lasts_and_when_it_is_over(
+    ledger_fleet: Fleet, hook: tuple[type[Hook], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handler, url = hook
+    with (ledger_fleet.root / "fleet.toml").open("a") as f:
+        f.write(f'\n[reminders]\nwebhook = "{url}"\n')
+
+    def run(at_us: int) -> Any:
+        monkeypatch.setattr("time.time_ns", lambda: at_us * 1000)
+        return CliRunner().invoke(cli.main, ["remind", "--fleet", str(ledger_fleet.root)])
+
+    out = Fault(EDGE, 100 * SECOND, 240 * SECOND)
+    for site in ISPS:
+        store(ledger_fleet, Branch(site, (out,), duration_us=200 * SECOND))
+    for i in range(3):
+        assert run(T0 + (201 + i) * SECOND).exit_code == 0
+    assert [body["kind"] for _, body in handler.got] == ["failed"]
+    assert handler.got[0][1]["sites"] == ["leeds", "york"]
+    for site in ISPS:
+        store(ledger_fleet, Branch(site, (out,), duration_us=300 * SECOND))
+    for i in range(3):
+        assert run(T0 + (301 + i) * SECOND).exit_code == 0
+    assert [body["kind"] for _, body in handler.got] == ["failed", "repaired"]
+    repaired = handler.got[1][1]
+    assert repaired["start_us"] <= T0 + 100 * SECOND <= T0 + 240 * SECOND <= repaired["end_us"]
+    assert "How long it took to repair: 2 min" in repaired["body"]

@@ -19,6 +19,7 @@ from linewitness.fleet import Fleet
 from linewitness.founding import found_fleet
 from linewitness.ledger import Enrolment, NewBatch
 from linewitness.model import Settlement, Side
+from linewitness.report.page import render
 from linewitness_wire import cose, plan, record
 
 OUT = Fault(EDGE, 100 * SECOND + 123_456, 140 * SECOND + 654_321)
@@ -26,7 +27,10 @@ ISPS = {"leeds": "isp-one", "york": "isp-two"}
 
 
 def store(fleet: Fleet, branch: Branch) -> None:
-    """Sign the branch's story, chain it and put it into the ledger, as enrolment and collector would have."""
+    """Sign the branch's story, chain it and put it into the ledger, as enrolment and collector would have.
+
+    A longer story of the same branch adds what is new in it.
+    """
     key = SigningKey(hashlib.sha256(branch.site.encode()).digest())
     kid = cose.kid(bytes(key.verify_key))
     enrolment = Enrolment(branch.site, "w1", kid, bytes(key.verify_key), bytes(32), 1, T0, b"record of " + kid)
@@ -42,8 +46,9 @@ def store(fleet: Fleet, branch: Branch) -> None:
         header = record.decode_header(payload)
         new.append(NewBatch(branch.site, "w1", kid, header, previous, octets, body, batch.received_us))
     with fleet.ledger() as ledger:
-        ledger.add_enrolment(enrolment)
-        ledger.add_item("plan", f"{branch.site}/w1", plan.encode_plan(branch.plan), T0)
+        if kid not in {known.kid for known in ledger.enrolments()}:
+            ledger.add_enrolment(enrolment)
+            ledger.add_item("plan", f"{branch.site}/w1", plan.encode_plan(branch.plan), T0)
         ledger.store(new)
 
 
@@ -101,6 +106,43 @@ def test_the_period_is_the_one_asked_for(fleet: Fleet) -> None:
     settlement = Settlement.from_plain(json.loads(result.stdout))
     assert (settlement.start_us, settlement.end_us) == (T0 + 180 * SECOND, T0 + 300 * SECOND)
     assert settlement.verdicts == ()
+
+
+QUALITY = """[[commitment]]
+name = "loss"
+metric = "loss"
+statistic = "mean"
+limit_loss_percent = 1
+window = "month"
+[[credit]]
+commitment = "loss"
+kind = "flat"
+base = "mrc"
+cap_percent = 50
+percent = 5
+[[charge]]
+base = "mrc"
+amount = 240
+"""
+
+
+def test_other_promises_and_what_is_due_are_shown_as_text_json_and_in_the_report(fleet: Fleet, tmp_path: Path) -> None:
+    text = GOOD.replace("effective_from", 'currency = "GBP"\neffective_from').replace("99.99\n", "99.9999\n")
+    text = text.replace("[[credit]]", '[[credit]]\ncommitment = "availability"', 1)
+    (fleet.contracts / "acme.toml").write_text(text + QUALITY)
+    for site in ISPS:
+        store(fleet, Branch(site, (OUT,)))
+    shown = run(fleet, "--claim-unconfirmed")
+    assert "at most s" in shown.stdout
+    assert any(line.split()[:3] == ["leeds", "acme", "loss"] for line in shown.stdout.splitlines())
+    assert any("24.00 GBP" in line and line.startswith("leeds") for line in shown.stdout.splitlines())
+    settlement = Settlement.from_plain(json.loads(run(fleet, "--claim-unconfirmed", "--json").stdout))
+    assert [(t.site, t.standing) for t in settlement.tallies] == [("leeds", "unmeasured"), ("york", "unmeasured")]
+    assert [(d.site, d.amount_minor) for d in settlement.dues] == [("leeds", 2400), ("york", 2400)]
+    page = render(settlement)
+    assert "What is due under the contract’s cap" in page
+    assert "24.00 GBP" in page
+    assert "nothing to judge" in page
 
 
 def test_bad_input_is_one_line_with_its_exit_code(fleet: Fleet, tmp_path: Path) -> None:

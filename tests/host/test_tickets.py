@@ -269,7 +269,7 @@ def test_the_draft_says_what_was_measured_whose_side_and_what_excludes_the_other
         "By these readings the fault is on your side (provider; 97 % sure)",
         "the edge answered none of 60 [edge-sip 0 of 60 answered (w1 batches 3..9)]",
         "not our own side: the gateway answered 60 of 60",
-        "Not excluded: block at the customer's side not excluded",
+        "Caveat: block at the customer's side not excluded",
         "your own records for these sites",
         "the records of provider count",
         "priority P1: response 15 min, update 60 min, restore 240 min",

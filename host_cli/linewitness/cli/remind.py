@@ -67,11 +67,12 @@ def _messages(
     from linewitness.tickets import claims, events
     from linewitness.tickets.due import due
     from linewitness.tickets.incidents import incidents
-    from linewitness.tickets.recent import recent
+    from linewitness.tickets.recent import months_settled, recent
 
     sites = fleet.sites()
     provider_of, isp_of = {s.name: s.provider for s in sites}, {s.name: s.isp for s in sites}
-    settled = recent(fleet, now_us, file=settlement, days=days)
+    settled = recent(fleet, now_us, file=settlement, days=since_days)
+    months = settled if settlement is not None else months_settled(fleet, now_us, days)
     with fleet.ledger() as book:
         tickets, filed = events.tickets(book), claims.claims(book)
     found = [] if settled is None else incidents(settled, provider_of, isp_of)
@@ -81,5 +82,5 @@ def _messages(
         if i.side in chosen.sides and i.max_us >= chosen.least_us
         and i.end.latest_us >= now_us - since_days * DAY_US
     ]  # fmt: skip
-    dues = due(settled, read_contracts(fleet), tickets, filed, now_us, provider_of)
+    dues = due(months, read_contracts(fleet), tickets, filed, now_us, provider_of, settled)
     return [*failures(fresh, tickets, provider_of), *deadlines(dues, now_us, chosen.days_before)]

@@ -82,7 +82,7 @@ def _excluded(v: Verdict) -> str:
     lines = [f"- not {SIDES[e.side]}: {e.reason.text}{_cited(e.reason.readings)}" for e in v.excluded]
     if lines:
         lines.insert(0, "What excludes the other sides:")
-    return "\n".join([*lines, *(f"Not excluded: {caveat}." for caveat in v.caveats)])
+    return "\n".join([*lines, *(f"Caveat: {caveat}." for caveat in v.caveats)])
 
 
 def _cited(readings: Sequence[Citation]) -> str:
@@ -143,4 +143,4 @@ def _time(us: int, *, short: bool = False) -> str:
 
 def _seconds(us: int) -> str:
     seconds = us // 1_000_000
-    return f"{seconds} s" if seconds < 120 else f"{seconds // 60} min {seconds % 60} s"
+    return f"{seconds} s" if seconds < 120 else f"{seconds // 60} min {seconds % 60:02d} s"

@@ -52,16 +52,20 @@ def due(
     claims: Mapping[tuple[str, str], Sequence[ClaimEvent]],
     now_us: int,
     provider_of: Mapping[str, str],
+    newest: Settlement | None = None,
 ) -> list[Obligation]:
     """Return all that is open at now_us, what comes first in front; what has no instant comes last.
 
-    settlement: None where nothing was measured. provider_of maps sites to providers.
+    settlement: of the months that may be claimed, None where nothing was measured. newest: where that is not from
+    just now, the last days as they stand. provider_of maps sites to providers.
     """
     found: list[Obligation] = []
     if settlement is not None:
         found += _claims(settlement, contracts, claims)
+    fresh = settlement if newest is None else newest
+    if fresh is not None:
         for contract in contracts:
-            found += _tickets_needed(contract, settlement.verdicts, tickets, provider_of, now_us)
+            found += _tickets_needed(contract, fresh.verdicts, tickets, provider_of, now_us)
     found += _clocks(contracts, tickets, now_us)
     for contract in contracts:
         found += _decisions(contract, claims)

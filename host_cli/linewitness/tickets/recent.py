@@ -1,10 +1,16 @@
-"""The settlement that tickets, deadlines and reminders look at: a file's, or the newest stretch of the ledger."""
+"""The settlements that tickets, deadlines and reminders look at: a file's, or the newest stretch of the ledger.
+
+Months are settled for their claim deadlines at most once a day: what runs every few minutes keeps the last such
+settlement in a file of the fleet folder, without what deadlines don't need. It can be removed at any time.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from linewitness.config import write
 from linewitness.errors import CannotDo, Incomplete, cannot_access
 from linewitness.model import Settlement
 from linewitness.settling import settle_fleet
@@ -13,6 +19,7 @@ if TYPE_CHECKING:
     from linewitness.fleet import Fleet
 
 DAY_US = 86_400_000_000
+KEPT = "claims-settlement.json"
 
 
 def recent(
@@ -41,3 +48,19 @@ def recent(
         return settle_fleet(fleet, start_us // 1_000_000 * 1_000_000, end_us)
     except Incomplete:
         return None
+
+
+def months_settled(fleet: Fleet, now_us: int, days: int) -> Settlement | None:
+    """Return the settlement of the last days as it was at most a day ago, made now where there is none."""
+    path = fleet.root / KEPT
+    try:
+        if 0 <= now_us - path.stat().st_mtime_ns // 1000 < DAY_US:
+            return Settlement.from_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # not there yet, of another version, or cut short: it is only a shortcut
+        path.unlink(missing_ok=True)
+    settled = recent(fleet, now_us, days=days)
+    if settled is None:
+        return None
+    small = replace(settled, spans=(), outages=(), coverage=(), findings=())
+    write(path, small.to_json())
+    return small
