@@ -27,6 +27,10 @@ TOOLS = (
     Tool("mosquitto_passwd", "mosquitto", "an independent MQTT broker"),
     Tool("mosquitto_pub", "mosquitto-clients", "an independent MQTT client"),
     Tool("fping", "fping", "the baseline of ICMP round-trip times"),
+    Tool("snmpd", "snmpd", "an independent router's SNMP agent"),
+    Tool("miniupnpd", "miniupnpd-nftables", "an independent router's UPnP"),
+    Tool("dnsmasq", "dnsmasq-base", "an independent router's resolver"),
+    Tool("chronyd", "chrony", "an independent time server"),
     Tool("irtt", "irtt", "the baseline of UDP round-trip times"),
 )
 
