@@ -6,7 +6,7 @@ import numpy as np
 
 from linewitness.settle.attribution.fleet import Fleet
 from linewitness.settle.attribution.found import ACCESS, ROUTER, UNDETERMINED, Found
-from linewitness.settle.attribution.soft import UDP
+from linewitness.settle.attribution.soft import QUEUE, UDP
 
 BAD, GOOD = 0.5, 0.2
 
@@ -15,7 +15,13 @@ def settle(fleet: Fleet, found: list[Found]) -> None:
     """Give the episodes in which only UDP suffered a side, by what the sites beside showed."""
     index_of = {seen.facts.site: index for index, seen in enumerate(fleet.seen)}
     for f in found:
-        if f.side == UDP:
+        if f.side == QUEUE:
+            mine, _, _ = neighbours(fleet, index_of[f.site], f.first, f.last)
+            if mine[0] and mine[0] >= mine[1]:
+                f.side, f.rule = ACCESS, "line_quality"
+            else:
+                f.side, f.candidates = UNDETERMINED, ("customer", ACCESS)
+        elif f.side == UDP:
             mine, others_bad, others_good = neighbours(fleet, index_of[f.site], f.first, f.last)
             if others_bad >= 2:
                 f.side, f.rule = ROUTER, "rules_of_the_fleet"

@@ -197,7 +197,9 @@ def shares(own: Calls, here: Calls) -> bool:
     """Return whether a site's calls fail rather as its group's do than as those of a healthy site."""
     rate = float(np.clip(here.failed.mean(), 0.35, 0.95))
     bad, good = int(own.failed.sum()), int((~own.failed).sum())
-    return bad * np.log(rate / HEALTHY_FAILS) + good * np.log((1 - rate) / (1 - HEALTHY_FAILS)) > 0
+    if bad < 2 and not (here.failed.mean() > 0.8 and good == 0):
+        return False
+    return bool(bad * np.log(rate / HEALTHY_FAILS) + good * np.log((1 - rate) / (1 - HEALTHY_FAILS)) > 2.0)
 
 
 def _ends(fleet: Fleet, made: Calls, here: Calls) -> tuple[float, float]:

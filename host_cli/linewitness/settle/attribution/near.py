@@ -104,8 +104,6 @@ def _where(seen: Seen, first: int, last: int) -> tuple[str, str]:
     if gateway_known and gateway > 0.5:
         if rebooted:
             return ROUTER, "router_rebooted"
-        if own_radio and gateway < 0.9 and last - first <= 2:
-            return "", ""
         return ROUTER, "gateway_dead"
     if rebooted:
         return ROUTER, "router_rebooted"

@@ -21,6 +21,8 @@ BAD_AT = 20.0
 SPREAD = 8.0
 STRONGEST = 1.5
 FULL_LINE = 0.8
+QUEUE_MS, QUEUE_MS_LTE = 45.0, 150.0
+QUEUE = "queue"  # not a side: a long queue, and nobody says whose packets fill it
 UDP = "udp"  # not a side: UDP alone suffers, which the sites beside this one have to tell apart
 
 
@@ -123,7 +125,7 @@ def where(seen: Seen, c: Contrast) -> tuple[str, str]:
     share = lan_share(c)
     own_radio = seen.facts.witness_on_wifi is True and seen.facts.phones_on_wifi is False
     near_loss = 0.0 if c.echo_limited or np.isnan(c.gateway_loss) else c.gateway_loss
-    sick = (c.gateway_tcp < 0.85 - near_loss) + (c.resolver < 0.8 - near_loss - c.beyond_loss) + (c.cpu > 0.25)
+    sick = (c.gateway_tcp < 0.9 - near_loss) + (c.resolver < 0.88 - near_loss - c.beyond_loss) + (c.cpu > 0.25)
     if sick >= 2 and not own_radio:
         return ROUTER, "router_overloaded"
     if share > 0.5:
@@ -136,6 +138,8 @@ def where(seen: Seen, c: Contrast) -> tuple[str, str]:
         return UDP, "udp_only"
     if c.use > FULL_LINE:
         return LAN, "line_full"
+    if np.isnan(c.use) and c.beyond_delay > (QUEUE_MS_LTE if seen.facts.technology == "lte" else QUEUE_MS):
+        return QUEUE, "queue"
     if np.isnan(share):
         return ACCESS, "line_unwatched"
     return ACCESS, "line_quality"
