@@ -5,6 +5,7 @@
     keys/fleet.key 0600   Ed25519, PKCS8 PEM: signs enrolments, plans, dossiers; fleet.pub beside it
     keys/ca.key    0600   P-256: signed ca.pem, which signed broker.pem (broker.key 0600); witnesses trust ca.der
     sites/SITE.toml       one branch office (see site.py)
+    authorities/NAME.pem  whom a plan's targets trust (see device/authorities.py)
     contracts/NAME.toml   ledger.sqlite   reports/   dossiers/
 
 Opening reads fleet.toml only; keys, secrets and the ledger are read when they are asked for.

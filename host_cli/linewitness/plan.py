@@ -58,6 +58,16 @@ WANTED = {
 }
 """What a target of a method can't do without."""
 
+USUAL_MS = {
+    codes.METHOD_TLS: (60_000, 4_000),
+    codes.METHOD_SIP_TLS: (60_000, 4_000),
+    codes.METHOD_SIP_UDP: (10_000, 2_000),
+    codes.METHOD_SIP_TCP: (10_000, 2_000),
+    codes.METHOD_CALL: (1_800_000, 20_000),
+}
+"""period_ms and timeout_ms where a target of a method names none; 10,000 and 1,000 for the others."""
+
+CALL_MOST_MS = 46_000  # answer and talk: a call has to fit between two housekeeping slots
 WINDOWS = (codes.METHOD_STAMP, codes.METHOD_CALL)
 LOCAL = (codes.METHOD_SELF, codes.METHOD_LINK)
 POLITE = (codes.SEGMENT_PROVIDER, codes.SEGMENT_CARRIER)
@@ -110,11 +120,25 @@ def _target(table: dict[str, Any], salt: bytes, where: str) -> wire.Target:
     name = secret_name(table)
     if name is not None:
         options[wire.OPTION_SECRET] = name
-    period_ms = table.get("period_ms", 10_000)
+    usual_ms, limit_ms = USUAL_MS.get(method, (10_000, 1_000))
+    period_ms, timeout_ms = table.get("period_ms", usual_ms), table.get("timeout_ms", limit_ms)
+    if method == codes.METHOD_CALL:
+        _check_call(table, timeout_ms, where)
     return wire.Target(
         *(table["name"], segment, method, role, host, table.get("port", 0), period_ms),
-        *(table.get("fast_period_ms", min(period_ms, 1_000)), table.get("timeout_ms", 1_000), options),
+        *(table.get("fast_period_ms", min(period_ms, 1_000)), timeout_ms, options),
     )
+
+
+def _check_call(table: dict[str, Any], timeout_ms: int, where: str) -> None:
+    """Return nothing; raise UsageProblem for a call that nobody agreed to or that does not fit between two slots."""
+    if table["allowed"] is not True:
+        what = f"a call to {table['extension']} that you did not agree to"
+        raise UsageProblem(what, f"{where}: allowed", "allowed = true, once its owner and its price are known")
+    longest_ms = CALL_MOST_MS - 1000 * int(table["seconds"])
+    if timeout_ms > longest_ms:
+        what = f"{timeout_ms} ms for the answer is too long"
+        raise UsageProblem(what, f"{where}: timeout_ms", f"at most {longest_ms}")
 
 
 def _host(table: dict[str, Any], method: int, salt: bytes, where: str) -> str:

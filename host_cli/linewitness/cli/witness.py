@@ -63,6 +63,7 @@ def flash(fleet: Fleet, site: str, witness: str, port: str, board: str | None) -
 
     Example: linewitness witness flash leeds w1 --port /dev/ttyUSB0
     """
+    from linewitness.device.authorities import authority_files
     from linewitness.device.install import AUTHORITY, CONFIG, PLAN, config_json, install
     from linewitness.device.prompt import Prompt
     from linewitness.plan import current
@@ -76,7 +77,8 @@ def flash(fleet: Fleet, site: str, witness: str, port: str, board: str | None) -
 
     def files(name: str) -> dict[str, bytes]:
         authority = (fleet.keys / "ca.der").read_bytes()
-        return {CONFIG: config_json(fleet, where, witness, name, secrets), PLAN: plan, AUTHORITY: authority}
+        told = {CONFIG: config_json(fleet, where, witness, name, secrets), PLAN: plan, AUTHORITY: authority}
+        return told | authority_files(fleet, where)
 
     with Prompt(port) as prompt, _bar() as (started, progress):
         installed = install(prompt, board, where.network["kind"], files, started, progress)
