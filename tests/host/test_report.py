@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from html.parser import HTMLParser
 
 import pytest
@@ -324,6 +324,25 @@ def test_the_deadline_is_the_contract_s(deadline: int, unit: str, basis: str, du
     wanted = None if due is None else int(datetime.fromisoformat(due).replace(tzinfo=UTC).timestamp()) * S
     assert found[0].due_us == wanted
     assert str(deadline) in found[0].basis
+
+
+@pytest.mark.parametrize(
+    ("billing_day", "due"),
+    # The failure is of 3 March: in the cycle from the 1st, or in the one from 15 February.
+    [(1, "2026-05-31T23:00"), (15, "2026-05-14T23:00")],
+)
+def test_the_second_billing_cycle_after_the_incident_ends_before_a_billing_day(billing_day: int, due: str) -> None:
+    settlement, _, _ = report_cases.dispute()
+    contract = _contract(Claim(2, "billing_cycle", "incident", "", "", None, ()))
+    (found,) = deadlines(settlement, [dataclasses.replace(contract, billing_day=billing_day)])
+    assert found.due_us == int(datetime.fromisoformat(due).replace(tzinfo=UTC).timestamp()) * S
+
+
+def test_holidays_that_the_contract_lists_are_no_business_days() -> None:
+    settlement, _, _ = report_cases.dispute()
+    contract = _contract(Claim(5, "business_day", "incident", "", "", None, ()))
+    (found,) = deadlines(settlement, [dataclasses.replace(contract, holidays=(date(2026, 3, 9),))])
+    assert found.due_us == int(datetime(2026, 3, 12, tzinfo=UTC).timestamp()) * S
 
 
 def test_a_month_without_a_claim_has_no_deadline() -> None:

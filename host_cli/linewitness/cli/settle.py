@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from linewitness.model import Bounds
 
 
+ACCOUNTS = ("site", "contract", "commitment", "month", "up s", "claimed s", "at most s", "excluded s",
+            "not claimable s", "unknown s", "")  # fmt: skip
+TALLIES = ("site", "contract", "commitment", "month", "limit", "achieved", "judged", "failed", "")
+DUES = ("site", "contract", "month", "due", "of", "money")
+
+
 class Instant(click.ParamType):
     """An ISO 8601 date or time; without an offset it is UTC. The value is microseconds since 1970."""
 
@@ -44,6 +50,7 @@ def _instant(at: Bounds) -> str:
 def _render(value: dict[str, Any]) -> str:
     """Return the summary: verdicts, accounts, findings."""
     from linewitness.model import Settlement
+    from linewitness.report.promises import measure, money
     from linewitness.settle.calendar import iso
 
     settlement = Settlement.from_plain(value)
@@ -62,13 +69,21 @@ def _render(value: dict[str, Any]) -> str:
     parts.append(table(headings, rows) if rows else nothing)
     caveats = sorted({c for v in settlement.verdicts for c in v.caveats})
     parts += [f"caveat: {c}" for c in caveats]
-    if settlement.accounts:
-        headings = ("site", "contract", "month", "up s", "claimed s", "excluded s", "not claimable s", "unknown s", "")
-        parts.append(table(headings, [
-            (a.site, a.contract, a.month, a.up_s, a.claimed_s, sum(s for _, s in a.excluded_s),
-             sum(s for _, s in a.not_claimable_s), a.unknown_s, a.standing)
-            for a in settlement.accounts
-        ]))  # fmt: skip
+    accounts = [
+        (a.site, a.contract, a.commitment, a.month, a.up_s, a.claimed_s, a.claimed_max_s,
+         sum(s for _, s in a.excluded_s), sum(s for _, s in a.not_claimable_s), a.unknown_s, a.standing)
+        for a in settlement.accounts
+    ]  # fmt: skip
+    tallies = [
+        (t.site, t.contract, t.commitment, t.month, measure(t.limit, t.unit), measure(t.achieved, t.unit) or None,
+         t.judged, t.failed, t.standing)
+        for t in settlement.tallies
+    ]  # fmt: skip
+    dues = [
+        (d.site, d.contract, d.month, f"{d.percent_milli / 1000:g} %", d.base, money(d) or None)
+        for d in settlement.dues
+    ]  # fmt: skip
+    parts += [table(*t) for t in ((ACCOUNTS, accounts), (TALLIES, tallies), (DUES, dues)) if t[1]]
     parts += [f"{f.kind}: {f.subject}: {f.text}" for f in settlement.findings]
     return "\n".join(parts)
 

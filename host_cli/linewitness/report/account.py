@@ -7,6 +7,7 @@ from linewitness.report import times
 from linewitness.report.charts import UNKNOWN, Part, account_bar, parts_of
 from linewitness.report.facts import Context, Deadline
 from linewitness.report.html import Child, Markup, el, join, table
+from linewitness.report.promises import promises
 from linewitness.report.times import Zone
 
 STANDINGS = {
@@ -19,9 +20,9 @@ STANDINGS = {
 
 def accounts(settlement: Settlement, context: Context) -> Markup:
     """Return the overview and the sum of each account."""
-    if not settlement.accounts:
+    if not settlement.accounts and not settlement.tallies:
         return el("p", "No contract was given, so nothing is reckoned.")
-    return join(_overview(settlement, context), *[_account(a) for a in settlement.accounts])
+    return join(_overview(settlement, context), promises(settlement), *[_account(a) for a in settlement.accounts])
 
 
 def _overview(settlement: Settlement, context: Context) -> Markup:

@@ -6,11 +6,12 @@ changes whenever an old ledger would settle differently.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from linewitness.model import Breach, Finding, OutagePost, Segment, Settlement, Side, Ticket
+from linewitness.model import Breach, Finding, OutagePost, Segment, SegmentSpan, Settlement, Side, Ticket, Verdict
 from linewitness.settle import pool, posts
-from linewitness.settle.account import SiteEvidence
+from linewitness.settle.account import EDGE_DEGRADED, SiteEvidence
 from linewitness.settle.contract import Contract
 from linewitness.settle.intervals import Interval
 from linewitness.settle.local import diagnose
@@ -19,7 +20,7 @@ from linewitness.settle.reckon import reckon
 from linewitness.settle.spans import site_spans
 from linewitness.settle.timeline import SiteRecord
 
-METHOD = "linewitness rules 1"
+METHOD = "linewitness rules 2"
 
 
 def settle(
@@ -41,20 +42,27 @@ def settle(
     current = posts.newest(snapshots)
     verdicts = pool.verdicts(diagnoses, infos, current, claim_unconfirmed)
     spans = [span for d in diagnoses for span in site_spans(d, period)]
+    of_site: defaultdict[str, list[Verdict]] = defaultdict(list)
+    seen: defaultdict[str, list[SegmentSpan]] = defaultdict(list)
+    for v in verdicts:
+        of_site[v.site].append(v)
+    for span in spans:
+        if span.segment is Segment.PROVIDER:
+            seen[span.site].append(span)
     evidence = [
-        SiteEvidence(d.record.site, [v for v in verdicts if v.site == d.record.site],
-                     [s for s in spans if s.site == d.record.site and s.segment is Segment.PROVIDER],
-                     tickets, d.record.windows, infos[d.record.site].wired)
+        SiteEvidence(name, of_site[name], seen[name], tickets, d.record.windows, infos[name].wired)
         for d in diagnoses
-    ]  # fmt: skip
+        for name in (d.record.site,)
+    ]
     provider_of = {site: info.provider for site, info in infos.items()}
     reckoned = reckon(contracts, evidence, provider_of, current, tickets, period)
     breaches = tuple(
-        Breach(v.site, commitment.metric, v.start, v.end, i)
+        Breach(v.site, commitment.name, v.start, v.end, i)
         for i, v in enumerate(verdicts)
         for contract in contracts
-        if v.side is Side.PROVIDER and contract.provider == infos[v.site].provider
+        if v.side is Side.PROVIDER and v.kind != EDGE_DEGRADED and contract.provider == infos[v.site].provider
         for commitment in contract.commitments
+        if commitment.metric == "availability"
     )
     found = [f for d in diagnoses for f in d.record.findings] + [
         Finding("never_answered", f"{d.record.site}/{s.witness}", None, f"{s.target} never answered: it is no evidence")
