@@ -9,8 +9,9 @@ STUBS_esp32 := micropython-esp32-stubs==1.29.0.post1
 STUBS_rp2   := micropython-rp2-rpi_pico_w-stubs==1.29.0.post1
 
 # Real peers for the tests, as Debian names them. Without root the tests that need an absent one are left out by name.
-PEERS   := mosquitto mosquitto-clients openssl iproute2 iputils-ping nftables fping irtt sip-tester baresip-core kamailio kamailio-tls-modules dnsutils
-PROBES  := mosquitto mosquitto_pub openssl ip ping nft fping irtt sipp baresip kamailio dig
+PEERS   := mosquitto mosquitto-clients openssl iproute2 iputils-ping nftables fping irtt sip-tester baresip-core kamailio kamailio-tls-modules dnsutils \
+           snmpd miniupnpd-nftables dnsmasq-base chrony
+PROBES  := mosquitto mosquitto_pub openssl ip ping nft fping irtt sipp baresip kamailio dig snmpd miniupnpd dnsmasq chronyd
 
 export PATH := $(CURDIR)/$(BIN):/usr/local/sbin:/usr/sbin:/sbin:$(PATH)
 
