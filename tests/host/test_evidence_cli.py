@@ -181,3 +181,17 @@ def test_a_dossier_over_a_period_without_readings_is_incomplete(fleet: Fleet, tm
     made = run(fleet, "dossier", *empty)
     assert made.returncode == 4, made.stdout
     assert "no reading lies in the period: nothing was measured" in made.stdout
+
+
+def test_a_ticket_goes_into_the_dossier_and_is_covered(fleet: Fleet, tmp_path: Path) -> None:
+    from linewitness.evidence.archive import read_archive
+
+    period = times(fleet)
+    opened = run(fleet, "ticket", "open", "INC-1", "--provider", "voice-a", "--site", "leeds", "--text", "calls fail")
+    assert opened.returncode == 0, opened.stderr
+    run(fleet, "checkpoint")
+    made = run(fleet, "dossier", *period, "--out", str(tmp_path / "pack.zip"))
+    assert made.returncode == 0, made.stdout + made.stderr
+    files, _ = read_archive((tmp_path / "pack.zip").read_bytes())
+    (ticket,) = [json.loads(content) for name, content in files.items() if name.startswith("tickets/")]
+    assert (ticket["act"], ticket["text"], ticket["sites"]) == ("opened", "calls fail", ["leeds"])

@@ -132,6 +132,17 @@ def test_edits_between_snapshots_are_found_and_the_newest_counts() -> None:
     assert newest([second, first]) == [second]
 
 
+def test_what_is_learnt_while_an_incident_is_open_is_no_edit() -> None:
+    first = post(resolved_at_us=None, impact="minor", components=("Voice",))
+    second = replace(
+        first, fetched_at_us=9, impact="major", components=("Messages", "Voice"), name="Calls fail in Leeds"
+    )
+    assert [f for f in findings([first, second], [], {}) if f.kind == "post_edited"] == []
+    moved = replace(second, fetched_at_us=10, started_at_us=(first.started_at_us or 0) + 600 * SECOND)
+    (found,) = [f for f in findings([first, second, moved], [], {}) if f.kind == "post_edited"]
+    assert "started_at" in found.text
+
+
 def test_maintenance_after_the_fact_and_overrun_are_found() -> None:
     window = post(
         maintenance=True, scheduled_for_us=T0, scheduled_until_us=T0 + 1800 * SECOND, created_at_us=T0 + 60 * SECOND,

@@ -52,13 +52,16 @@ def bars(
             drawn.append(el("g", name, line))
     frame = [el("line", x1=0, x2="100%", y1=y, y2=y, cls="grid") for y in (4, 4 + HEIGHT // 2, 4 + HEIGHT)]
     every = -(-len(months) // 12)
-    labels = [
+    shown = [
         el("text", month, x=f"{number(i * wide + wide / 2)}%", y=HEIGHT + 20)
         for i, month in enumerate(months)
         if i % every == 0
     ]
+    some = [label for k, label in enumerate(shown) if k % 4 == 0]  # what a narrow page has room for
+    rest = [label for k, label in enumerate(shown) if k % 4]
+    labels = join(el("g", *some, cls="tick"), el("g", *rest, cls="tick odd"))
     told = "; ".join(f"{m} {minutes(t)}" for m, t in zip(months, tops, strict=True))
-    drawing = el("svg", el("title", title), el("desc", f"{unit}: {told}"), *frame, *drawn, el("g", *labels, cls="tick"),
+    drawing = el("svg", el("title", title), el("desc", f"{unit}: {told}"), *frame, *drawn, labels,
                  role="img", width="100%", height=HEIGHT + 26)  # fmt: skip
     scale = el("div", el("b", unit), el("span", minutes(top).removesuffix(" 00 s")), el("span", "0"), cls="scale high")
     return el("figure", scale, el("div", drawing, cls="draw"), cls="chart")

@@ -17,6 +17,7 @@ from linewitness.settle.calendar import iso
 from linewitness.settle.intervals import overlaps
 
 BACKDATED_US = 60_000_000  # a record is made some seconds after the start that it states, as a matter of course
+TIMES = ("started_at_us", "created_at_us", "posted_at_us")
 LATE_US = 3_600_000_000 * 6  # a post that comes later is not matched to a failure that it does not overlap
 
 
@@ -53,10 +54,15 @@ def _snapshot_order(post: OutagePost) -> tuple[str, str, int, str]:
 
 
 def _edits(versions: Sequence[OutagePost]) -> list[Finding]:
+    """Return what was altered without a word: times at any moment, all else once it was over.
+
+    While an incident is open its name, impact and components change as it is understood: that is no edit of the past.
+    """
     result = []
     for old, new in pairwise(versions):
         changed = []
-        for name in ("name", "impact", "started_at_us", "created_at_us", "posted_at_us", "components"):
+        watched = TIMES if old.resolved_at_us is None else (*TIMES, "name", "impact", "components")
+        for name in watched:
             before, after = getattr(old, name), getattr(new, name)
             if before != after and before is not None:
                 changed.append(f"{name.removesuffix('_us')} {_said(before)} -> {_said(after)}")
