@@ -6,7 +6,8 @@ control, or with a bad one, is not claimable. Windows within anybody else's fail
 within the provider's own downtime are counted there. Late packets are lost ones; of a window in which nothing was
 answered the loss is 100 %, the MOS 1, and delay and jitter are not known.
 
-Each window stands for one call of the site's, or windows are pooled in intervals; their mean is a sample's mean.
+Each window stands for one call of the site's, or windows are pooled in intervals; their mean is a sample's mean. Values
+are whole numbers (milli-MOS, ppm, us), rounded in the provider's favour; work is linear in the windows.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from linewitness.settle.calendar import SECOND_US, months_in, window_interval
 from linewitness.settle.contract import Commitment, Contract
 from linewitness.settle.credit import Achieved, credit_percent_milli
 from linewitness.settle.exclusions import excluded
-from linewitness.settle.intervals import Interval, subtract
+from linewitness.settle.intervals import Interval, subtract, union
 
 CONTROL_WITHIN_US = 90 * SECOND_US
 COUNTED = "within downtime, counted there"
@@ -38,6 +39,7 @@ NO_CONTROL = "no window to the own reflector within 90 s"
 BAD_CONTROL = "the own reflector was beyond the limit too"
 NOT_WIRED = "not from a wired witness"
 OPEN = (NO_CONTROL, BAD_CONTROL, NOT_WIRED)  # what only better evidence would have made claimable
+Named = list[tuple[str, list[Interval]]]
 UNITS = {"mos": "milli_mos", "loss": "ppm", "jitter": "us", "latency": "us"}
 
 
@@ -46,7 +48,7 @@ class Judged:
     """One window to the provider: its value, whether it is beyond a limit, why it may not count (empty: it may)."""
 
     at_us: int
-    value: Fraction
+    value: int
     beyond: bool
     excluded: str
     refused: str
@@ -82,7 +84,7 @@ def judge(
     contract: Contract, commitment: Commitment, evidence: SiteEvidence, whole: Interval, posts: Sequence[OutagePost]
 ) -> list[Judged]:
     """Return the windows of a site to its provider within [start_us, end_us), each with why it may not count."""
-    outside = _outside(contract, commitment, evidence, whole, posts)
+    by_clause, by_side = _outside(contract, commitment, evidence, whole, posts)
     controls = _controls(evidence.windows)
     result = []
     for w in evidence.windows:
@@ -93,20 +95,20 @@ def judge(
         if not found:
             continue
         beyond = any(_misses_limit(metric, value, limit) for metric, value, limit in found)
-        excluded_by = next((name for name, parts in outside[0].items() if _touches(parts, span)), "")
-        refused = next((name for name, parts in outside[1].items() if _touches(parts, span)), "")
+        excluded_by = next((name for name, parts in by_clause if _touches(parts, span)), "")
+        refused = next((name for name, parts in by_side if _touches(parts, span)), "")
         if not refused and commitment.wired_only and not evidence.wired:
             refused = NOT_WIRED
         if not refused and beyond:
             refused = _uncontrolled(commitment, w, controls.get(w.witness, ()))
-        value = found[0][1] if len(found) == 1 else Fraction(int(beyond))
+        value = found[0][1] if len(found) == 1 else int(beyond)
         result.append(Judged(span[0], value, beyond, excluded_by, refused))
     return result
 
 
 def _outside(
     contract: Contract, commitment: Commitment, evidence: SiteEvidence, whole: Interval, posts: Sequence[OutagePost]
-) -> tuple[dict[str, list[Interval]], dict[str, list[Interval]]]:
+) -> tuple[Named, Named]:
     """Return what excludes windows, by clause, and what makes them not claimable, by side."""
     by_clause: dict[str, list[Interval]] = {NOT_IN_FORCE: subtract([whole], in_force(contract))}
     if commitment.hours is not None:
@@ -117,11 +119,17 @@ def _outside(
         if v.kind != EDGE_DEGRADED:
             name = COUNTED if v.side is Side.PROVIDER else str(v.side)
             by_side.setdefault(name, []).append(hull(v))
-    return by_clause, by_side
+    return _named(by_clause), _named(by_side)
+
+
+def _named(found: dict[str, list[Interval]]) -> Named:
+    return [(name, parts) for name, intervals in sorted(found.items()) if (parts := union(intervals))]
 
 
 def _touches(parts: Sequence[Interval], span: Interval) -> bool:
-    return any(start < span[1] and span[0] < end for start, end in parts)
+    """Return whether a span meets any of sorted, disjoint intervals."""
+    i = bisect.bisect_right(parts, span[0], key=lambda part: part[1])
+    return i < len(parts) and parts[i][0] < span[1]
 
 
 def _controls(windows: Sequence[QualityWindow]) -> Mapping[str, list[tuple[int, QualityWindow]]]:
@@ -148,25 +156,23 @@ def _uncontrolled(commitment: Commitment, w: QualityWindow, controls: Sequence[t
     return BAD_CONTROL if any(_misses_limit(metric, value, limit) for metric, value, limit in found) else ""
 
 
-def _values(commitment: Commitment, w: QualityWindow) -> list[tuple[str, Fraction, int]]:
+def _values(commitment: Commitment, w: QualityWindow) -> list[tuple[str, int, int]]:
     """Return (metric, value, limit) for each limit of which the window knows a value."""
     counted = w.sent - w.self_delayed
     if counted <= 0:
         return []
     heard = max(0, w.answered - w.late)
-    latency_us = None if w.rtt_us is None else Fraction(w.rtt_us[1], 2 if commitment.one_way else 1)
-    mos_milli = Fraction(1000) if heard == 0 else None if w.mos_milli is None else Fraction(w.mos_milli)
     values = {
-        "mos": mos_milli,
-        "loss": Fraction(max(0, counted - heard) * 1_000_000, counted),
-        "jitter": None if w.jitter_us is None else Fraction(w.jitter_us),
-        "latency": latency_us,
+        "mos": 1000 if heard == 0 else w.mos_milli,
+        "loss": max(0, counted - heard) * 1_000_000 // counted,
+        "jitter": w.jitter_us,
+        "latency": None if w.rtt_us is None else w.rtt_us[1] // (2 if commitment.one_way else 1),
     }
     known = [(metric, values[metric], limit) for metric, limit in commitment.limits]
     return [(metric, value, limit) for metric, value, limit in known if value is not None]
 
 
-def _misses_limit(metric: str, value: Fraction, limit: int) -> bool:
+def _misses_limit(metric: str, value: int | Fraction, limit: int) -> bool:
     return value < limit if metric == "mos" else value > limit
 
 
@@ -192,7 +198,7 @@ def _statistic(commitment: Commitment, judged: Sequence[Judged], start_us: int) 
         return None, 0, 0
     if commitment.max_share_ppm is not None:
         return Fraction(sum(beyond) * 1_000_000, len(beyond)), sum(beyond), len(beyond)
-    return sum((j.value for j in judged), Fraction(0)) / len(judged), sum(beyond), len(beyond)
+    return Fraction(sum(j.value for j in judged), len(judged)), sum(beyond), len(beyond)
 
 
 def _pooled(commitment: Commitment, judged: Sequence[Judged], start_us: int, interval_us: int) -> list[bool]:
@@ -203,7 +209,7 @@ def _pooled(commitment: Commitment, judged: Sequence[Judged], start_us: int, int
     if len(commitment.limits) > 1:
         return [2 * sum(j.beyond for j in pool) > len(pool) for _, pool in sorted(pools.items())]
     metric, limit = commitment.limits[0]
-    means = [sum((j.value for j in pool), Fraction(0)) / len(pool) for _, pool in sorted(pools.items())]
+    means = [Fraction(sum(j.value for j in pool), len(pool)) for _, pool in sorted(pools.items())]
     return [_misses_limit(metric, mean, limit) for mean in means]
 
 
