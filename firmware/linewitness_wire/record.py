@@ -425,6 +425,7 @@ EVENT_DETAILS: dict[int, tuple] = {
     codes.EVENT_PUBLIC_ADDRESS: ((0, U8), 4),
     codes.EVENT_BACKUP: ((0, 1),),
     codes.EVENT_ROAMED: ((0, 255), (0, 255)),
+    codes.EVENT_SAFE_MODE: ((1, 255),),
 }  # fmt: skip
 
 

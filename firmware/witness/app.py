@@ -16,14 +16,16 @@ import sys
 from linewitness_wire import codes
 
 from .batches import Batcher
-from .board import Board
+from .board import Board, reset_cause, restart
 from .clock import port_clock
 from .commands import Commander
 from .config import load_config, load_plan
 from .crypto.ed25519 import Signer
 from .identity import CONFIG, JOURNAL, firmware_digest, in_place
 from .journal import Journal
+from .light import NO_BROKER, NO_LINK, NO_TIME, SAFE_MODE, WELL, Light
 from .link import Link
+from .lives import GOOD_LIFE_US, SAFE_AFTER, forgive
 from .probing import Parts, make_probe
 from .public import Public
 from .resolver import Resolver
@@ -42,15 +44,18 @@ MEDIA_OCTETS = 512
 
 # Codes of EVENT_TASK.
 TASK_CLOCK, TASK_LINK, TASK_SYNC, TASK_BATCHES, TASK_UPLINK, TASK_COMMANDS = 1, 2, 3, 4, 5, 6
-TASK_CONTROL, TASK_MEDIA, TASK_ICMP = 7, 8, 9
+TASK_CONTROL, TASK_MEDIA, TASK_ICMP, TASK_LIGHT = 7, 8, 9, 10
 TASK_TARGET = 32  # and up: one a target of the plan
 FOREVER_S = 1 << 30  # a receiver shows no progress while nothing arrives
 
 
 class App:
-    """One witness; its `batcher` is there from run() on. Raises ConfigProblem for files that do not fit."""
+    """One witness; its `batcher` is there from run() on. crashes: how many in a row came before, see lives.py. Raises
+    ConfigProblem for files that do not fit."""
 
-    def __init__(self) -> None:
+    def __init__(self, crashes: int = 0) -> None:
+        self._crashes = crashes
+        self._safe = crashes >= SAFE_AFTER
         self.config = config = load_config(CONFIG)
         self.plan, self._plan_digest = load_plan(PLAN, config.site, config.witness)
         self.board = board = Board(config.board)
@@ -65,7 +70,9 @@ class App:
         self.resolver = Resolver(self.control, clock, board.urandom, self._resolvers(), hosts=config.hosts)
         self.public = Public(event)
         self.probes: dict = {}  # {method: probe}: those that a plan of this boot has needed
-        self._open_icmp()
+        self.icmp: "IcmpSocket | None" = None
+        if not self._safe:
+            self._open_icmp()
         self.journal = Journal(JOURNAL, board.free_octets("/"), board.urandom, lambda s: Signer(s, board.urandom))
         self.sync = Sync(clock, self.control, self.resolver, board.urandom, event, board.set_rtc, log)
         self.supervisor = Supervisor(clock, event, log, board.feed, self._tick)
@@ -83,10 +90,9 @@ class App:
 
     def _open_icmp(self) -> None:
         try:
-            self.icmp: "IcmpSocket | None" = IcmpSocket(socket, self.clock, self.link)
+            self.icmp = IcmpSocket(socket, self.clock, self.link)
         except OSError as error:
             # The plan's ICMP targets stay unmeasured, and the boot event says that this board can't.
-            self.icmp = None
             log("icmp: no raw socket (%s); try: run the board as root, or leave ICMP out of the plan" % error)
 
     def _make_probes(self) -> None:
@@ -95,7 +101,7 @@ class App:
             socket, self.clock, self.link, self.control, self.media, self.icmp, self.quiet, self.board.urandom,
             self.config, self.public.told,
         )  # fmt: skip
-        for target in self.plan.targets:
+        for target in () if self._safe else self.plan.targets:
             if target.method not in self.probes:
                 probe = make_probe(target.method, parts)
                 if probe is not None:
@@ -106,7 +112,7 @@ class App:
     async def run(self) -> None:
         """Live. Ends only with the board."""
         board, journal = self.board, self.journal
-        cause = board.reset_cause()
+        cause = reset_cause()
         log("linewitness %s/%s on a %s: %s" % (
             self.config.site, self.config.witness, self.config.board, board.describe(),
         ))  # fmt: skip
@@ -126,6 +132,9 @@ class App:
         if in_place():
             capabilities |= codes.CAN_CODE_IN_PLACE
         self.tally.event(codes.EVENT_BOOT, cause, board.code, capabilities, self.clock.now_us())
+        if self._safe:
+            log("safe mode after %d crashes in a row; try: a new plan, or `linewitness witness flash`" % self._crashes)
+            self.tally.event(codes.EVENT_SAFE_MODE, self._crashes)
         self._start_tasks()
         self._begin_plan()
         gc.collect()
@@ -135,8 +144,10 @@ class App:
         start = self.supervisor.start
         start(TASK_CLOCK, self.clock.run, 30)
         start(TASK_LINK, self.link.run, 30)
+        start(TASK_LIGHT, Light(self.clock, self.board.led, self._state).run, 30)
         start(TASK_CONTROL, lambda progress: self.control.run(), FOREVER_S)
-        start(TASK_MEDIA, lambda progress: self.media.run(), FOREVER_S)
+        if not self._safe:
+            start(TASK_MEDIA, lambda progress: self.media.run(), FOREVER_S)
         icmp = self.icmp
         if icmp is not None:
             start(TASK_ICMP, lambda progress: icmp.run(), FOREVER_S)
@@ -149,10 +160,22 @@ class App:
         await self.sync.run(self.plan.servers or self.config.ntp, progress)
 
     def _tick(self) -> None:
-        """Each second: what waits for something rare shows that it lives; the LED is on while the broker is there."""
+        """Each second: what waits for something rare shows that it lives; after a while the crashes are forgotten."""
         self.clock.poke()
         self.commander.poke()
-        self.board.led(self.uplink.connected)
+        if self._crashes and not self._safe and self.clock.now_us() > GOOD_LIFE_US:
+            self._crashes = 0
+            forgive()
+
+    def _state(self) -> int:
+        """What the LED says."""
+        if self._safe:
+            return SAFE_MODE
+        if not self.link.is_up():
+            return NO_LINK
+        if not self.uplink.connected:
+            return NO_BROKER
+        return WELL if self.clock.synchronised else NO_TIME
 
     # --- the plan ---
 
@@ -174,6 +197,8 @@ class App:
 
     async def _change_plan(self, plan, digest: bytes) -> None:
         """Close what the old plan measured, and go on by the new one."""
+        if self._safe:
+            await self._restart()  # with the plan that is stored by now
         await self.supervisor.stop(TASK_TARGET)
         await self.batcher.make()
         self.plan, self._plan_digest = plan, digest
@@ -194,7 +219,8 @@ class App:
     async def _restart(self) -> None:
         await self.supervisor.stop(TASK_TARGET)
         await self.batcher.make()
-        self.board.reset()
+        forgive()
+        restart()
 
 
 def log(text: str, error: "Exception | None" = None) -> None:

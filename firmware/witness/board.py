@@ -31,6 +31,20 @@ RESETS = (
 )  # fmt: skip
 
 
+def reset_cause() -> int:
+    """Return codes.RESET_*: why the board started."""
+    cause = machine.reset_cause()
+    for name, code in RESETS:
+        if getattr(machine, name, None) == cause:
+            return code
+    return codes.RESET_UNKNOWN
+
+
+def restart() -> None:
+    """Start the board again."""
+    machine.reset()
+
+
 class Board:
     """The board called `name` in hardware/boards. Raises KeyError for one that is not known."""
 
@@ -42,14 +56,6 @@ class Board:
         self._led = machine.Pin(self.kind.led, machine.Pin.OUT)
         if self.kind.freq_hz is not None:
             machine.freq(self.kind.freq_hz)
-
-    def reset_cause(self) -> int:
-        """Return codes.RESET_*: why the board started."""
-        cause = machine.reset_cause()
-        for name, code in RESETS:
-            if getattr(machine, name, None) == cause:
-                return code
-        return codes.RESET_UNKNOWN
 
     def unique_id(self) -> bytes:
         return machine.unique_id()
@@ -83,10 +89,6 @@ class Board:
         """How much the file system has left."""
         facts = os.statvfs(path)
         return facts[0] * facts[3]
-
-    def reset(self) -> None:
-        """Start again."""
-        machine.reset()
 
     def lan(self) -> "dict | None":
         """Arguments of network.LAN with the pins made; None without a wired interface."""

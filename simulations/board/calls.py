@@ -69,7 +69,7 @@ class Calls:
         return self._device.pins.get(name, 1)
 
     def pin_write(self, name: str, level: int) -> None:
-        self._device.pins[name] = level
+        self._device.pin_written(name, level)
 
     def wdt_start(self, timeout_ms: int) -> None:
         limit = self._device.profile.watchdog_max_ms

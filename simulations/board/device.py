@@ -10,6 +10,7 @@ import json
 import random
 import struct
 import tempfile
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ __all__ = ["Device", "Settings"]
 COMMAND_HANDLE = 0xFFFF
 SOFT_RESET = "soft reset"
 CONSOLE_FD, TERMINAL_FD = 0, 1
+PIN_CHANGES_KEPT = 256
 # The machine is let out of our sight for so long at most: whoever drives this board may set a timer meanwhile.
 MOST_IDLE_US = 1_000_000
 
@@ -76,6 +78,7 @@ class Device:
         self.events: list[dict[str, Any]] = []
         self.boots = 0
         self.pins: dict[str, int] = {}
+        self.pin_changes: deque[tuple[int, str, int]] = deque(maxlen=PIN_CHANGES_KEPT)
         self.pieces = bytearray()
         self.failure = b""
         # Whether boot.py, main.py or the last command ended in an exception.
@@ -198,6 +201,12 @@ class Device:
     def wall_us(self) -> int:
         """The RTC: microseconds since the port's epoch; a board that was never told counts from power-on."""
         return self.scheduler.now_us() - self._power_us + self.wall_offset_us
+
+    def pin_written(self, name: str, level: int) -> None:
+        """A pin was set; a change is remembered with its time, so that what an LED says can be read."""
+        if self.pins.get(name) != level:
+            self.pins[name] = level
+            self.pin_changes.append((self.scheduler.now_us(), name, level))
 
     def note(self, kind: str, **facts: Any) -> None:
         """Remember what happened to the board."""
@@ -500,4 +509,5 @@ class Device:
             "associations": self.nic.associations,
             "listening": {str(port): list(address) for port, address in self.sockets.listening().items()},
             "pins": self.pins,
+            "pin_changes": list(self.pin_changes),
         }
