@@ -98,6 +98,100 @@ def test_what_is_wrong_is_named_with_key_and_line(old: str, new: str, line: int,
         load(GOOD.replace(old, new, 1), "acme.toml")
 
 
+SECOND = """[[commitment]]
+name = "answers"
+metric = "response"
+priority = "P1"
+window = "month"
+"""
+CREDITED = GOOD.replace("[[credit]]", '[[credit]]\ncommitment = "availability"', 1)
+
+
+@pytest.mark.parametrize(
+    ("added", "key", "text"),
+    [
+        (SECOND.replace("P1", "P9"), "commitment[1].priority", "no priority 'P9'; there are P1"),
+        (SECOND.replace("answers", "availability"), "commitment[1].name", "two commitments are called 'availability'"),
+        (SECOND + 'hours = "business"\n', "commitment[1].hours", "belongs to metric"),
+        (SECOND + "limit_mos = 4\n", "commitment[1].limit_mos", "belongs to metric mos or call_quality, not response"),
+        ('[[commitment]]\nmetric = "mos"\nwindow = "month"\n', "commitment[1].limit_mos", "is missing"),
+        ('[[commitment]]\nmetric = "mos"\nwindow = "month"\nstatistic = "mean"\nlimit_mos = 4\nmax_share_percent = 1\n',
+         "commitment[1].max_share_percent", 'belongs to statistic "share"'),
+        ('[[commitment]]\nmetric = "call_quality"\nwindow = "month"\nstatistic = "share"\nmax_share_percent = 1\n',
+         "commitment[1].metric", "no limit"),
+        ('[[priority]]\nname = "P1"\nresponse_min = 5\nhours = "24x7"\n', "priority[1].name", "a second priority 'P1'"),
+        ('[[priority]]\nname = "P2"\nresponse_min = 5\nhours = "business"\n', "priority[1].hours",
+         "business hours are not told"),
+        ('[business_hours]\ndays = ["mon"]\nopens = "08:00"\ncloses = "08:00"\n', "business_hours.closes",
+         "no time at all"),
+        ('[business_hours]\ndays = ["mon"]\nopens = "8"\ncloses = "18:00"\n', "business_hours.opens", "wanted HH:MM"),
+        ('[[charge]]\nbase = "mrc"\namount = 5\n', "contract.currency", "is missing: charges are given"),
+        ('[[charge]]\nbase = "user"\namount = 5\n', "charge[0].users", "is missing"),
+        ('[chronic]\nmissed = 4\nwithin = 3\nright = "leave"\n', "chronic.missed", "4 of 3 can't be missed"),
+        ('[[exclusion]]\nkind = "force_majeure"\nclause = "9"\nduring = [["yesterday", "today"]]\n',
+         "exclusion[1].during", "wanted [from, until]"),
+        ('[[exclusion]]\nkind = "maintenance"\nclause = "9"\nnotice_h = 1\nopens = "22:00"\n', "exclusion[1].closes",
+         "opens and closes belong together"),
+        ("[cap]\npercent = 10\n", "cap.combine", "is missing"),
+    ],
+)  # fmt: skip
+def test_what_can_not_be_reckoned_with_is_refused(added: str, key: str, text: str) -> None:
+    found, problems = check(CREDITED + added)
+    assert found is None
+    assert any(p.key == key and text in p.text and not p.warning for p in problems), problems
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key", "text", "warning"),
+    [
+        ("deadline = 30", "deadline = 0", "claim.deadline", "no claim could be in time", False),
+        ('"day"', '"billing_cycle"', "contract.billing_day", "is missing", True),
+        ('"day"', '"business_day"', "claim.unit", "public holidays are not told", True),
+        ('basis = "month_end"', 'basis = "incident"\nneeds_ticket_within_h = 800', "claim.needs_ticket_within_h",
+         "800 h for the ticket are more than the 30 days", False),
+        ('window = "month"', 'window = "year"', "claim.basis", "the window's last is taken", True),
+        ("min_continuous_s = 0", "min_continuous_s = 600", "downtime.min_continuous_s", "allows only 259.2 s", True),
+        ("update_min = 60", "update_min = 300", "priority[0].update_min", "comes after the restore", True),
+        ("percent = 25.5", "percent = 5", "credit[0].band[1].percent", "worse service pays less", True),
+        ("percent = 25.5", "percent = 60", "credit[0].band[1].percent", "above the cap of 50", True),
+        ("target_percent = 99.99\n", "target_percent = 99.99999\n", "commitment[0].target_percent", "decimal places",
+         False),
+        ('provider = "acme"', 'provider = "fill-in"', "contract.provider", "still 'fill-in'", True),
+    ],
+)  # fmt: skip
+def test_a_clock_or_deadline_that_can_not_be_kept_is_named_with_its_line(
+    old: str, new: str, key: str, text: str, warning: bool
+) -> None:
+    assert old in GOOD
+    changed = GOOD.replace(old, new, 1)
+    found, problems = check(changed)
+    assert (found is not None) == warning
+    (problem,) = [p for p in problems if p.key == key and text in p.text]
+    assert problem.warning == warning
+    line = changed.splitlines()[problem.line - 1]
+    assert key.rpartition(".")[2] in line or line.startswith("[")
+
+
+def test_a_slower_priority_comes_after_a_faster_one_or_is_a_warning() -> None:
+    slow = '[[priority]]\nname = "P2"\nresponse_min = 5\nhours = "24x7"\n'
+    found, problems = check(GOOD + slow)
+    assert found is not None
+    assert [p.text for p in problems] == ["'P2' is faster than 'P1' (5 < 15 min)"]
+
+
+def test_a_contract_with_one_credit_may_write_it_as_a_table() -> None:
+    one = GOOD.replace("[[credit]]", "[credit]", 1)
+    assert check(one)[0] == check(GOOD)[0]
+    _, problems = check(one.replace("below_percent = 99\n", "below_percent = 98\n"))
+    assert [(p.line, p.key) for p in problems] == [(28, "credit[0].band[1].below_percent")]
+
+
+def test_lines_are_found_past_texts_of_several_lines() -> None:
+    long = GOOD.replace('name = "acme"', 'name = """\n[downtime]\nacme = 1\n"""', 1)
+    _, problems = check(long.replace("min_continuous_s = 0", "min_continuous_s = -1"))
+    assert [(p.line, p.key) for p in problems] == [(16, "downtime.min_continuous_s")]
+
+
 def test_maintenance_without_notice_is_a_warning_only() -> None:
     contract, problems = check(GOOD.replace("notice_h = 48\n", ""))
     assert contract is not None
