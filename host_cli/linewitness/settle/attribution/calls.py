@@ -127,7 +127,7 @@ def _carriers(fleet: Fleet, made: Calls, inside: Calls) -> list[Found]:
     groups = list(_keys(fleet, ("carrier", "region")).values())
     mines = [made.of(members) for members in groups]
     for members, mine, stretches in zip(
-        groups, mines, windows(mines, len(fleet.seen[0]), 2.5, 0.7, GROUP_STAY), strict=True
+        groups, mines, windows(mines, len(fleet.seen[0]), 3.5, 0.7, GROUP_STAY), strict=True
     ):
         others = made.of([i for i, c in enumerate(carriers) if c != carriers[members[0]] and c is not None])
         for first, last in stretches:
@@ -139,7 +139,7 @@ def _carriers(fleet: Fleet, made: Calls, inside: Calls) -> list[Found]:
             if len(control.failed) >= 3 and control.failed.mean() > ELSEWHERE:
                 continue
             beside = inside.of([int(i) for i in hit]).within(first, last)
-            if len(beside.failed) < 3 or beside.failed.mean() > 0.1:
+            if len(beside.failed) < 2 or beside.failed.mean() > 0.1:
                 continue  # the calls that do not cross the carrier fail too: it is not the carrier
             known = len(control.failed) >= 3
             side, rule = (CARRIER, "carrier") if known else (UNDETERMINED, "carrier_or_callee")

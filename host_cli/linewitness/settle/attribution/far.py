@@ -19,6 +19,12 @@ from linewitness.settle.attribution.rounds import ANCHORS, Flags
 from linewitness.settle.attribution.seen import Small
 
 OUTSIDE = (TRANSIT, PROVIDER)
+# target: (what shows its way, the most of it that is clean)
+CONTROLS = {
+    "anchor1": ("anchor1_dead", 0.1), "anchor2": ("anchor2_dead", 0.1), "anchor3": ("anchor3_dead", 0.1),
+    "reflector": ("i_reflector", 12.0), "second": ("i_second", 12.0),
+}  # fmt: skip
+MANY_CLEAN = 8
 LEAST_USABLE = 0.4
 BAD_SHARE, GOOD_SHARE = 0.5, 0.15
 TOGETHER_ROUNDS = 3
@@ -44,6 +50,7 @@ class Episode:
     dirty: tuple[str, ...] = ()
     bad: list[int] = field(default_factory=list)
     good: list[int] = field(default_factory=list)
+    certain_dirty: tuple[str, ...] = ()
     side: str = UNDETERMINED
     rule: str = ""
     candidates: tuple[str, ...] = OUTSIDE
@@ -86,7 +93,7 @@ def _dirty(fleet: Fleet, index: int, track: str, core: Flags) -> tuple[str, ...]
     """Return which controls of the site failed in the same rounds, as far as the way to the provider did."""
     seen = fleet.seen[index]
     dirty = []
-    if track == "sip" and mean(fleet.second[index].astype(np.float32), core) > 0.5:
+    if track == "sip" and _second_fails(fleet, index, core):
         dirty.append("second_sip")
     usual = fleet.usable[index] & ~fleet.media[index]
     lost = max(_above(seen["i_media"], core, usual), 8.0)
@@ -103,6 +110,12 @@ def _dirty(fleet: Fleet, index: int, track: str, core: Flags) -> tuple[str, ...]
         if _above(seen[f"{name}_dead"], core, usual) > 0.3 or (track == "media" and (lossy or slow)):
             dirty.append(name)
     return tuple(dirty)
+
+
+def _second_fails(fleet: Fleet, index: int, core: Flags) -> bool:
+    """Return whether the second provider's signalling failed too, at least half as much as the provider's."""
+    failing, second = 1 - mean(fleet.seen[index]["sip"], core), 1 - mean(fleet.seen[index]["second_sip"], core)
+    return second > max(0.5 * failing, 0.12)
 
 
 def _above(values: Small, core: Flags, usual: Flags) -> float:
@@ -165,7 +178,7 @@ def judge(fleet: Fleet, found: list[Episode]) -> None:
         pool.fill(e)
     for e in found:
         _judge(fleet, pool, e)
-    _one_customer(pool, found)
+    _one_cause(pool, found)
 
 
 def _judge(fleet: Fleet, pool: Pool, e: Episode) -> None:
@@ -176,20 +189,21 @@ def _judge(fleet: Fleet, pool: Pool, e: Episode) -> None:
     if e.kind == "sip" and "second_sip" in dirty:
         _sip_filter(fleet, pool, e)
         return
-    if e.kind == "sip":
-        dirty = []  # what takes only SIP away is no network's fault
-    if dirty:
+    e.certain_dirty = tuple(d for d in dirty if d != "second_sip") if e.kind != "sip" else ()
+    if e.certain_dirty:
         e.side, e.rule = TRANSIT, "transit_shared"
         if not e.bad and not e.good:
             e.side = UNDETERMINED
         return
     if len(bad_isps) >= 2 and e.bad:
-        if e.kind != "sip" and _one_region(pool, e):
-            e.side, e.rule = TRANSIT, "region_of_a_transit"
-        elif _one_transit(fleet, pool, e):
-            e.rule = "behind_one_transit"
-        elif len(e.bad) + 1 < 0.15 * (len(e.bad) + 1 + len(e.good)):
+        if len(e.bad) + 1 < 0.15 * (len(e.bad) + 1 + len(e.good)):
             e.rule = "few_of_many"
+            if e.kind != "sip" and _one_region(pool, e):
+                e.side, e.rule = TRANSIT, "region_of_a_transit"
+        elif e.kind != "sip" and not _transits_cleared(fleet, pool, e):
+            e.rule = "transit_not_cleared"
+            if _one_region(pool, e) or _one_transit(fleet, pool, e):
+                e.side = TRANSIT
         else:
             _provider(fleet, pool, e)
         return
@@ -210,6 +224,30 @@ def _judge(fleet: Fleet, pool: Pool, e: Episode) -> None:
             e.rule, e.candidates = "this_site_only", ("customer", *OUTSIDE)
         return
     e.rule = "no_other_isp"
+
+
+def _transits_cleared(fleet: Fleet, pool: Pool, e: Episode) -> bool:
+    """Return whether the ways of those that failed are seen whole by other targets on them.
+
+    Where the trace is known, a clean target beyond the same transit network clears it; where it is not, many clean
+    targets behind several ISPs do.
+    """
+    ways: set[str] = set()
+    cleared: set[str] = set()
+    clean: set[tuple[str | None, str]] = set()
+    window = slice(e.first, e.last)
+    for i in [e.index, *e.bad]:
+        path = fleet.seen[i].facts.path or {}
+        ways.add(path.get("edge", "unknown"))
+        core = fleet.usable[i, window]
+        for target, (name, most) in CONTROLS.items():
+            value = mean(fleet.seen[i][name][window], core)
+            if value == value and value < most:
+                clean.add((pool.isp[i], target))
+                cleared.add(path.get(target, "unknown"))
+    if len(ways) > 1 or ways & {"peer"}:
+        return True  # two networks don't fail in one moment; a peer has none between
+    return bool(ways <= cleared - {"unknown"}) or len(clean) >= MANY_CLEAN
 
 
 def _one_region(pool: Pool, e: Episode) -> bool:
@@ -304,7 +342,11 @@ def _sip_filter(fleet: Fleet, pool: Pool, e: Episode) -> None:
         usable = fleet.usable[i, window]
         if usable.sum() < LEAST_USABLE * e.rounds:
             continue
-        share = float((fleet.sip[i, window] & fleet.second[i, window])[usable].mean())
+        share = float(fleet.sip[i, window][usable].mean())
+        core = np.zeros(len(fleet.seen[i]), bool)
+        core[window] = fleet.sip[i, window] & fleet.usable[i, window]
+        if share > BAD_SHARE and not _second_fails(fleet, i, core):
+            continue
         key = "elsewhere" if pool.isp[i] != isp else "beside" if pool.region[i] == region else "isp"
         if share > BAD_SHARE:
             counts[key][0] += 1
@@ -323,15 +365,29 @@ def _sip_filter(fleet: Fleet, pool: Pool, e: Episode) -> None:
         e.rule, e.candidates = "sip_filtered", ("customer", ACCESS)
 
 
-def _one_customer(pool: Pool, found: list[Episode]) -> None:
-    """Take back the provider where two providers seem to fail in the same moment: one customer's rule does that."""
-    accused = [e for e in found if e.side == PROVIDER]
-    for e in accused:
-        if any(
-            abs(o.first - e.first) <= 2 and pool.provider[o.index] != pool.provider[e.index] and o.kind == e.kind
-            for o in accused
-        ):
-            e.rule = "two_providers_at_once"
-    for e in accused:
-        if e.rule == "two_providers_at_once":
-            e.side, e.candidates = UNDETERMINED, ("customer", PROVIDER)
+def _one_cause(pool: Pool, found: list[Episode]) -> None:
+    """Take back the provider where something else fails in the same moment that no single provider could do.
+
+    Two providers' edges at once: a transit network (where controls failed too) or a rule of the customer's. Controls
+    that failed at some of those who agree: a transit network that the others only don't show.
+    """
+    starts: dict[int, list[Episode]] = {}
+    for e in found:
+        if e.side != "none":
+            for at in range(e.first - 2, e.first + 3):
+                starts.setdefault(at, []).append(e)
+    taken = []
+    for e in found:
+        if e.side != PROVIDER or e.rule == "code":
+            continue
+        together = [o for o in starts.get(e.first, ()) if o.kind == e.kind or e.kind != "sip" != o.kind]
+        agreeing = [o for o in together if o.index in e.bad]
+        others = [o for o in together if pool.provider[o.index] != pool.provider[e.index] and o.kind != "sip"]
+        rivals = [o for o in together if pool.provider[o.index] != pool.provider[e.index] and o.side == PROVIDER]
+        dirty = sum(bool(o.certain_dirty) for o in agreeing)
+        if e.kind != "sip" and (len(others) >= 2 or dirty > 0.2 * max(len(agreeing), 1)):
+            taken.append((e, TRANSIT if dirty or any(o.certain_dirty for o in others) else UNDETERMINED))
+        elif rivals:
+            taken.append((e, UNDETERMINED))
+    for e, side in taken:
+        e.side, e.rule, e.candidates = side, "not_one_provider", ("customer", *OUTSIDE)

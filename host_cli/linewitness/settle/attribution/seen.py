@@ -113,7 +113,9 @@ def _targets(rounds: Rounds, out: dict[str, Column]) -> None:
         echo = alive(c(f"{name}_loss"))
         out[f"{name}_echo"] = echo
         out[f"{name}_tcp"] = c(f"{name}_tcp")
-        out[f"{name}_dead"] = fmin(echo, alive(1 - c(f"{name}_tcp")))
+        # Echoes are the finer measure; where none is answered, a TCP connect says whether it is the echoes only.
+        refused = alive(1 - c(f"{name}_tcp"))
+        out[f"{name}_dead"] = np.where(echo >= 0.9, fmin(echo, refused), np.where(np.isnan(echo), refused, echo))
         out[f"{name}_delay"] = excess(c(f"{name}_rtt"))
     out["edge_echo"] = alive(c("edge_loss"))
     out["edge_tcp"] = np.where(np.isnan(alive(1 - c("edge_tcp"))), np.nan, c("edge_tcp"))
@@ -133,8 +135,7 @@ def _near(rounds: Rounds, out: dict[str, Column]) -> None:
     """What the way shared by all targets shows, and the gateway beside it."""
     c = rounds.column
     anchors_dead = np.stack([out[f"{name}_dead"] for name in ANCHORS])
-    known = (~np.isnan(anchors_dead)).sum(axis=0)
-    anchors = np.where(known > 0, np.nansum(anchors_dead, axis=0) / np.maximum(known, 1), np.nan)
+    anchors = np.fmin.reduce(anchors_dead, axis=0)
     groups = np.stack([anchors, out["reflector_loss"], out["second_loss"], fmin(out["media_loss"], out["edge_dead"])])
     enough = (~np.isnan(groups)).sum(axis=0) >= 2
     out["dead"] = np.where(enough, np.fmin.reduce(groups, axis=0), np.nan)

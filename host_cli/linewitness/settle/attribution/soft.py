@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from linewitness.settle.attribution.found import ACCESS, LAN, ROUTER
+from linewitness.settle.attribution.found import ACCESS, LAN, ROUTER, TRANSIT
 from linewitness.settle.attribution.quality import impairment
-from linewitness.settle.attribution.rounds import Flags
+from linewitness.settle.attribution.rounds import ANCHORS, Flags
 from linewitness.settle.attribution.seen import Seen, Small, fmin
 from linewitness.settle.attribution.tracks import rolling_mean
 
@@ -21,6 +21,7 @@ BAD_AT = 20.0
 SPREAD = 8.0
 STRONGEST = 1.5
 FULL_LINE = 0.8
+ECHOES = 12
 QUEUE_MS, QUEUE_MS_LTE = 45.0, 150.0
 QUEUE = "queue"  # not a side: a long queue, and nobody says whose packets fill it
 UDP = "udp"  # not a side: UDP alone suffers, which the sites beside this one have to tell apart
@@ -62,6 +63,8 @@ class Contrast:
     beyond_jitter: float
     beyond_delay: float
     anchors_loss: float
+    anchors_clean: int
+    anchors_known: int
     anchors_tcp: float
     gateway_tcp: float
     resolver: float
@@ -99,9 +102,31 @@ def contrast(seen: Seen, rounds: Flags) -> Contrast:
     delays = [above(n) for n in ("reflector_delay", "second_delay", "media_delay")]
     return Contrast(
         gateway_loss, squares("gateway_jitter"), above("gateway_delay"), beyond_loss, float(np.nanmin(jitters)),
-        float(np.nanmin(delays)), above("anchors_loss"), mean("anchors_tcp"), mean("gateway_tcp"), mean("resolver"),
+        float(np.nanmin(delays)), above("anchors_loss"), *_anchors(seen, rounds, beyond_loss, float(np.nanmin(delays))),
+        mean("anchors_tcp"), mean("gateway_tcp"), mean("resolver"),
         mean("use"), above("cpu"), limited,
     )  # fmt: skip
+
+
+def _anchors(seen: Seen, rounds: Flags, beyond_loss: float, beyond_delay: float) -> tuple[int, int]:
+    """Return (clean, known): how many anchors show nothing of the loss or the delay that the streams suffer."""
+    clean = known = 0
+    if beyond_loss < 0.02 and beyond_delay < 8.0:
+        return 0, 0
+    for name in ANCHORS:
+        echo, delay = seen[f"{name}_echo"], seen[f"{name}_delay"]
+        here = echo[rounds]
+        here = here[~np.isnan(here)]
+        if not len(here):
+            continue
+        usual = float(np.nanmean(echo[seen.measured]))
+        known += 1
+        noise = 2.0 * np.sqrt(max(usual, 0.005) / (ECHOES * len(here)))
+        lossless = float(here.mean()) - usual < (0.25 * beyond_loss if beyond_loss >= 0.02 else 0.02)
+        certain = beyond_loss < 0.02 or noise < 0.4 * beyond_loss
+        late = float(np.nanmean(delay[rounds])) if (~np.isnan(delay[rounds])).any() else 0.0
+        clean += lossless and certain and (beyond_delay < 8.0 or late < 0.3 * beyond_delay)
+    return clean, known
 
 
 def lan_share(c: Contrast) -> float:
@@ -134,8 +159,10 @@ def where(seen: Seen, c: Contrast) -> tuple[str, str]:
         return LAN, "lan_quality"
     if sick >= 2:
         return ROUTER, "router_overloaded"
-    if c.beyond_loss > 0.025 and c.anchors_loss < 0.25 * c.beyond_loss and not c.anchors_tcp < 0.9:
-        return UDP, "udp_only"
+    if c.anchors_known and 0 < c.anchors_clean < c.anchors_known:
+        return TRANSIT, "some_anchors_clean"
+    if c.anchors_known and c.anchors_clean == c.anchors_known and not c.anchors_tcp < 0.9:
+        return (TRANSIT, "anchors_clean") if c.beyond_delay >= 8.0 else (UDP, "udp_only")
     if c.use > FULL_LINE:
         return LAN, "line_full"
     if np.isnan(c.use) and c.beyond_delay > (QUEUE_MS_LTE if seen.facts.technology == "lte" else QUEUE_MS):

@@ -18,6 +18,12 @@ from linewitness.settle.attribution.rounds import Column, Flags
 def sticky(evidence: Column, stay: float) -> Flags:
     """Return the failed rounds of each row of evidence [rows, rounds] (log likelihood ratios, failed over whole)."""
     rows, rounds = evidence.shape
+    speaking = evidence.max(axis=1, initial=0.0) > 0.0
+    if not speaking.all():
+        states = np.zeros((rows, rounds), bool)
+        if speaking.any():
+            states[speaking] = sticky(evidence[speaking], stay)
+        return states
     by_round = np.ascontiguousarray(evidence.T)
     lead = np.empty_like(by_round)
     current = np.full(rows, -stay, by_round.dtype)
