@@ -14,7 +14,7 @@ from terms import credit, terms
 from linewitness.model import Bounds, Segment, SegmentSpan, Side, State, Ticket, TicketAct, TicketEvent, Verdict
 from linewitness.settle.account import SiteEvidence
 from linewitness.settle.calendar import ServiceHours, months_in, utc_us, window_interval, windows_between
-from linewitness.settle.clocks import clocks_of, tally_failovers, tally_tickets
+from linewitness.settle.clocks import clocks, tally_failovers, tally_tickets
 from linewitness.settle.contract import Priority
 from linewitness.settle.intervals import length
 
@@ -32,10 +32,10 @@ def ticket(opened_min: float, *events: tuple[float, TicketAct], number: str = "T
 
 
 def states(t: Ticket, now_min: float, priority: Priority = P1) -> list[tuple[str, int, int, bool]]:
-    """Return (kind, minutes elapsed, minutes late, running) of each clock."""
+    """Return (name, minutes elapsed, minutes late, running) of each clock."""
     return [
-        (c.kind, c.elapsed_us // MINUTE, c.late_us // MINUTE, c.running)
-        for c in clocks_of(t, priority, START + int(now_min * MINUTE))
+        (c.name, c.elapsed_us // MINUTE, c.late_us // MINUTE, c.running)
+        for c in clocks(t, priority, START + int(now_min * MINUTE))
     ]
 
 
@@ -74,11 +74,11 @@ def test_a_restore_without_a_word_before_it_answers_too() -> None:
 def test_clocks_in_business_hours_stand_still_at_night_and_on_holidays() -> None:
     # Friday 3 April 17:30; Monday 6 April is a holiday.
     t = ticket(2 * 1440 + 17 * 60 + 30, (6 * 1440 + 9 * 60, A))
-    (response, *_) = clocks_of(t, replace(P1, hours=OFFICE), END)
+    (response, *_) = clocks(t, replace(P1, hours=OFFICE), END)
     assert response.elapsed_us == 90 * MINUTE  # half an hour on Friday, an hour on Tuesday
-    restore = clocks_of(t, replace(P1, hours=OFFICE), START)
+    restore = clocks(t, replace(P1, hours=OFFICE), START)
     assert restore == []  # not opened yet
-    due = clocks_of(t, replace(P1, hours=OFFICE), END)[-1].due_us
+    due = clocks(t, replace(P1, hours=OFFICE), END)[-1].due_us
     assert due == utc_us(datetime(2026, 4, 7, 11, 30, tzinfo=UTC))
 
 

@@ -26,36 +26,41 @@ ENDED = (TicketAct.RESTORED, TicketAct.CLOSED)
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """One clock of a ticket: response, update or restore. done_us is None while it runs.
+    """One clock of a ticket. name: response, update or restore; due_us: when its minutes run out.
 
-    elapsed_us counts the priority's hours only, up to now while it runs; late_us is what is beyond limit_us.
+    stopped_us: None while it runs. elapsed_us counts the priority's hours only, up to now while it runs.
     """
 
-    ticket: str
-    kind: str
+    name: str
     start_us: int
     due_us: int
-    done_us: int | None
-    limit_us: int
+    stopped_us: int | None
+    minutes: int
     elapsed_us: int
 
     @property
     def late_us(self) -> int:
-        return max(0, self.elapsed_us - self.limit_us)
+        """What is beyond its minutes, in the priority's hours."""
+        return max(0, self.elapsed_us - self.minutes * MINUTE_US)
+
+    @property
+    def missed(self) -> bool:
+        """It ran out before it was stopped, or has by now."""
+        return self.late_us > 0
 
     @property
     def running(self) -> bool:
-        return self.done_us is None
+        return self.stopped_us is None
 
 
-def clocks_of(ticket: Ticket, priority: Priority, now_us: int) -> list[Clock]:
+def clocks(ticket: Ticket, priority: Priority, now_us: int) -> list[Clock]:
     """Return a ticket's clocks as they stand at now_us: response, each update, restore. Later events are unseen.
 
     Where it was opened again they begin anew; those of the time before stay as they ended.
     """
     events = [e for e in ticket.events if e.at_us <= now_us]
     starts = [i for i, e in enumerate(events) if e.act in (TicketAct.OPENED, TicketAct.REOPENED)]
-    result = []
+    result = list[Clock]()
     for i, end in pairwise([*starts, len(events)]):
         start_us, later = events[i].at_us, events[i:end]
         spoken = [e.at_us for e in later if e.act in SPOKEN]
@@ -66,17 +71,16 @@ def clocks_of(ticket: Ticket, priority: Priority, now_us: int) -> list[Clock]:
             spans += [("update", priority.update_min, a, b) for a, b in pairwise([*words, ended_us]) if a is not None]
         if priority.restore_min is not None:
             spans.append(("restore", priority.restore_min, start_us, ended_us))
-        result += [_clock(ticket, kind, least, a, b, priority, now_us) for kind, least, a, b in spans]
+        result += [_clock(*span, priority.hours, now_us) for span in spans]
     return result
 
 
 def _clock(
-    ticket: Ticket, kind: str, limit_min: int, start_us: int, done_us: int | None, priority: Priority, now_us: int
+    name: str, minutes: int, start_us: int, stopped_us: int | None, hours: ServiceHours | None, now_us: int
 ) -> Clock:
-    hours, limit_us = priority.hours, limit_min * MINUTE_US
-    due_us = start_us + limit_us if hours is None else hours.after(start_us, limit_us)
-    elapsed_us = _elapsed(hours, start_us, now_us if done_us is None else done_us)
-    return Clock(ticket.number, kind, start_us, due_us, done_us, limit_us, elapsed_us)
+    due_us = start_us + minutes * MINUTE_US if hours is None else hours.after(start_us, minutes * MINUTE_US)
+    elapsed_us = _elapsed(hours, start_us, now_us if stopped_us is None else stopped_us)
+    return Clock(name, start_us, due_us, stopped_us, minutes, elapsed_us)
 
 
 def _elapsed(hours: ServiceHours | None, start_us: int, end_us: int) -> int:
@@ -92,21 +96,21 @@ def tally_tickets(
     """
     whole = window_interval(window, contract.time_zone)
     priority = next(p for p in contract.priorities if p.name == commitment.priority)
-    clocks = [
+    found = [
         clock
         for ticket in sorted(tickets, key=lambda t: (t.opened_us, t.number))
         if whole[0] <= ticket.opened_us < whole[1] and ticket.priority == priority.name
         if site == "*" or ticket.concerns(site)
-        for clock in clocks_of(ticket, priority, now_us)
-        if clock.kind == commitment.metric and (not clock.running or clock.late_us)
+        for clock in clocks(ticket, priority, now_us)
+        if clock.name == commitment.metric and (not clock.running or clock.late_us)
     ]
-    late = [c.late_us for c in clocks if c.late_us]
-    longest = max((c.elapsed_us for c in clocks), default=None)
+    late = [c.late_us for c in found if c.late_us]
+    longest = max((c.elapsed_us for c in found), default=None)
     within = 1_000_000 if commitment.within_ppm is None else commitment.within_ppm
-    met = not clocks or Fraction((len(clocks) - len(late)) * 1_000_000, len(clocks)) >= within
+    met = not found or Fraction((len(found) - len(late)) * 1_000_000, len(found)) >= within
     limit_min = {"response": priority.response_min, "update": priority.update_min, "restore": priority.restore_min}
     limit_us = (limit_min[commitment.metric] or 0) * MINUTE_US
-    return _tally(contract, commitment, site, window, whole, limit_us, longest, longest, len(clocks), late, met, False)
+    return _tally(contract, commitment, site, window, whole, limit_us, longest, longest, len(found), late, met, False)
 
 
 def tally_failovers(
