@@ -13,9 +13,10 @@ from simulations.branch.blind import BLIND, draw_style
 from simulations.branch.faults import ABROAD, HOME, KINDS
 from simulations.branch.generate import Recipe, make, site_readings, site_truth
 from simulations.branch.kind import Kind, amount_range
-from simulations.branch.schedule import Occurrence
+from simulations.branch.schedule import Occurrence, at_local_hour, pieces
 from simulations.branch.style import STYLES, Style, parse_style
 from simulations.branch.topology import ANCHORS, Site
+from simulations.branch.truth import tie_breakers
 from simulations.branch.world import COLUMN
 
 T0 = 1_789_948_800
@@ -204,6 +205,47 @@ def test_every_kind_changes_what_is_read_or_what_phones_live_through(name: str) 
     )
     if KINDS[name].side == "none":
         assert not line["affects_calls"]
+
+
+def hitting(kind: str, *sites: Site) -> Occurrence:
+    return Occurrence("f0", KINDS[kind], START, END, {s.id: ("p",) for s in sites}, ())
+
+
+def test_only_a_witness_that_fails_by_another_way_tells_a_provider_from_transit() -> None:
+    here = office()
+    same_way = office(id="s001", isp=1, path=office().path | {"p": 0})
+    alike = office(id="s002", isp=2, path=office().path | {"p": 0})
+    peer = office(id="s003", isp=3)
+    sites = [here, same_way, alike, peer]
+    assert "pooled" in tie_breakers(here, sites, hitting("provider_edge_down", here, peer))
+    assert "pooled" not in tie_breakers(here, sites, hitting("provider_edge_down", here))
+    assert "pooled" not in tie_breakers(same_way, sites, hitting("provider_edge_down", same_way, alike))
+    assert "pooled" in tie_breakers(here, sites, hitting("peering_down", here))
+
+
+def test_what_only_test_calls_show_is_observable_only_where_there_are_some() -> None:
+    assert one_fault("carrier_down", office())[1]["observable"]
+    assert not one_fault("carrier_down", office(testcall=False))[1]["observable"]
+    assert not one_fault("radar_channel_change", office(wifi_witness=False))[1]["observable"]
+    assert not one_fault("phones_dead", office())[1]["observable"]
+
+
+@pytest.mark.parametrize(("hours", "low", "high"), [("night", 0.5, 4.5), ("office", 8.5, 15.5)])
+def test_what_happens_at_night_or_in_office_hours_does_so_by_the_sites_own_clock(
+    hours: str, low: float, high: float
+) -> None:
+    site = office(tz_min=-300)
+    rng = np.random.default_rng(1)
+    for _ in range(20):
+        start = at_local_hour(rng, hours, T0 + 5 * 86400.0, T0, 13 * 86400, [site], {site.id: ()})
+        assert low <= (start - 300 * 60) / 3600 % 24 <= high
+
+
+def test_dips_are_mostly_well_and_lie_within_their_fault() -> None:
+    found = pieces(np.random.default_rng(2), "dips", START, END)
+    assert found[0][0] == START
+    assert found[-1][1] == END
+    assert sum(stop - start for start, stop in found) < 0.5 * (END - START)
 
 
 def test_a_style_takes_single_values_and_refuses_unknown_ones() -> None:
