@@ -13,7 +13,7 @@ speed     processor time and peak memory by size, each world settled by a proces
 ends      the bounds of a breach's ends and the claimed time at the default cadence, through the ledger's path
 
 Without --part all of them, without --seed new seeds in each run; they are printed, so that a run can be repeated.
-Everything takes about an hour on one core of a small machine, --quick (small worlds, for a look) about two minutes.
+Everything takes about half an hour of one core, --quick (small worlds, for a look) about two minutes.
 Worlds are made in a temporary folder, one at a time, and deleted. In brackets: 95 % intervals by bootstrap over causes
 (minutes and credits: over sites). The last line is one JSON object; baseline is baseline-b's share of false blame in
 the blind worlds, ratio is baseline / ours, above 1 where ours is better.
@@ -45,10 +45,10 @@ from simulations.branch.methods import METHODS, POSTS, settle
 PARTS = ("score", "ablation", "fleet", "speed", "ends")
 STYLES = ("home", "abroad", "blind")
 OURS, BASELINE = "linewitness", "baseline-b"
-WORLDS = {"home": 2, "abroad": 2, "blind": 6}
+WORLDS = {"home": 1, "abroad": 1, "blind": 6}
 BASELINE_WORLDS = 1  # they are far from any goal, and slow to judge
 SIMPLE_WORLDS = dict.fromkeys((BASELINE, "naive"), BASELINE_WORLDS)
-FLEETS = ((1, 40), (2, 30), (5, 16), (20, 6), (200, 1))  # sites, worlds
+FLEETS = ((1, 24), (2, 16), (5, 8), (20, 4), (200, 1))  # sites, worlds
 QUICK_FLEETS = ((1, 4), (20, 1))
 FLEET_ROWS = ("FB_worse", "FB_incidents", "acc_ident", "wrong_ident", "abstain_ident", "macroF1", "missed")
 ABLATION_ROWS = (*FLEET_ROWS, "FB_decoys", "ECE")
@@ -89,7 +89,7 @@ def options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--part", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--seed", type=int, help="the first world's seed; the others follow")
-    parser.add_argument("--worlds", type=int, help="worlds of each style; 2, blind 6")
+    parser.add_argument("--worlds", type=int, help="worlds of each style; 1, blind 6")
     parser.add_argument("--sites", type=int)
     parser.add_argument("--days", type=int)
     parser.add_argument("--step", type=int, default=60, help="seconds a round")
@@ -128,9 +128,9 @@ def ablation(args: argparse.Namespace, seed: int) -> dict[str, object]:
     variants: dict[str, Method] = {"everything": settle, "every site alone": partial(settle, pooling=False)}
     for source in (*SOURCES, POSTS):
         variants[f"without {source}"] = partial(settle, without=frozenset({source}))
-    count = 1 if args.quick else args.worlds or 2
+    count = args.worlds or 1
     found = settle_worlds.run(worlds(args, "blind", seed, count), variants)
-    print(f"ablation: {count} blind worlds")
+    print(f"what each source of evidence is worth: {count} blind worlds of {args.sites} sites x {args.days} days")
     rows(found, ABLATION_ROWS)
     return {name: measured.figures() for name, measured in found.items()}
 
