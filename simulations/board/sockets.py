@@ -84,7 +84,8 @@ class StreamSocket(BoardSocket):
             return POLLHUP
         if port.error:
             return POLLIN | POLLOUT | POLLERR
-        readable = POLLIN if port.received or port.end_of_stream else 0
+        stirred = isinstance(port, TlsPort) and port.stirred
+        readable = POLLIN if port.received or port.end_of_stream or stirred else 0
         return readable | (POLLOUT if port.room() else 0)
 
     def send(self, data: bytes) -> int:
@@ -107,6 +108,8 @@ class StreamSocket(BoardSocket):
             raise OSError(port.error, "recv")
         if port.end_of_stream:
             return b""
+        if isinstance(port, TlsPort):
+            port.stirred = False
         raise OSError(EAGAIN, "EAGAIN")
 
     def close(self) -> None:

@@ -74,6 +74,9 @@ class TlsPort(TcpPort):
         self._outgoing = ssl.MemoryBIO()
         self._unsent = bytearray()
         self._pumping = False
+        # The last octets of a handshake make the socket readable, though nothing can be read: mbedTLS gets on with it
+        # in the next read or write, whichever it is.
+        self.stirred = False
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server, hostname)
         self.changed = port.changed
         port.changed = self._pump
@@ -83,6 +86,7 @@ class TlsPort(TcpPort):
         return self._port.room() if self.connected and not self.error and not self._unsent else 0
 
     def send(self, data: bytes) -> int:
+        self.stirred = False
         data = data[: min(self.room(), 4096)]
         if data:
             self._tls.write(data)
@@ -146,7 +150,7 @@ class TlsPort(TcpPort):
         try:
             if not self.connected:
                 self._tls.do_handshake()
-                self.connected = True
+                self.connected = self.stirred = True
             while not self.end_of_stream:
                 data = self._tls.read(16384)
                 if data:
