@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from linewitness.errors import Refused
 from linewitness.model import OutagePost
 from linewitness.outages.archive import read
 from linewitness.outages.formats import FORMATS, recognise
 from linewitness.settle.calendar import iso
+from linewitness.settle.posts import findings
 
 VECTORS = Path(__file__).parent.parent / "vectors" / "outages"
 FETCHED = 1_772_500_000_000_000  # 3 March 2026
@@ -145,3 +148,51 @@ def test_what_is_of_no_format_is_refused() -> None:
 def test_more_than_a_status_page_has_is_refused(form: str) -> None:
     with pytest.raises(Refused, match="larger than 8 MB"):
         FORMATS[form].parse(b" " * (8 << 20) + b"[]", "acme", FETCHED, "saved")
+
+
+SAMPLES = (
+    "history.atom", "history.rss", "incident-io.rss", "instatus.json", "incident-io.json", "google.json", "page.csv",
+)  # fmt: skip
+ODD = (
+    b"0001-01-01T00:00:00+23:59", b"9999-12-31T23:59:59-23:59", b"Mar 99, 25:61 UTC", b"\x00", b"\xff\xfe", b"<",
+    b"]]>",
+    b"9" * 5000, b"1e999", b"null", b"[]", b"{}", b'"', b"&#xD800;", b"-", b"Fri, 31 Dec 9999 23:59:59 -2359",
+)  # fmt: skip
+
+
+@given(st.data())
+@settings(max_examples=200, deadline=None)
+def test_whatever_comes_is_read_or_refused_in_one_line(data: st.DataObject) -> None:
+    octets = (VECTORS / data.draw(st.sampled_from(SAMPLES))).read_bytes()
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(octets)))
+        cut = data.draw(st.integers(0, 40))
+        octets = octets[:at] + data.draw(st.sampled_from(ODD) | st.binary(max_size=6)) + octets[at + cut :]
+    form = data.draw(st.sampled_from(list(FORMATS)) | st.none())
+    try:
+        _, found = read(octets, "acme", FETCHED, "saved", form)
+    except Refused as e:
+        found, said = [], e.line()
+    else:
+        said = "read"
+    assert said
+    assert "\n" not in said
+    assert all(isinstance(p, OutagePost) for p in found)
+    findings(found, [], {})
+
+
+def test_times_at_the_edge_of_the_calendar_are_refused_or_no_times() -> None:
+    with pytest.raises(Refused, match="wanted a time"):
+        read(b"incident,name,posted\n1,x,9999-12-31T23:59:59-23:59", "acme", FETCHED, "saved")
+    head = b'[{"id": "x", "begin": "2026-03-01T10:02:00Z", "end": '
+    _, (post,) = read(head + b'"0001-01-01T00:00:00Z"}]', "acme", FETCHED, "saved")
+    assert (post.resolved_at_us, post.status) == (None, "")
+    long = b'{"page": {}, "activeMaintenances": [{"name": "x", "start": "2026-03-02T01:00:00Z", "duration": "%s"}]}'
+    with pytest.raises(Refused, match="wanted minutes"):
+        read(long % (b"9" * 5000), "acme", FETCHED, "saved")
+
+
+def test_deeply_nested_xml_is_read_or_refused() -> None:
+    for depth in (1_000, 200_000):
+        octets = b"<rss><channel>" + b"<a>" * depth + b"</a>" * depth + b"</channel></rss>"
+        assert read(octets, "acme", FETCHED, "saved")[1] == []

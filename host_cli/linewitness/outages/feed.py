@@ -92,10 +92,11 @@ def _rss(item: Element, where: str) -> _Entry:
     stated = item.findtext("pubDate")
     try:
         at = parsedate_to_datetime(stated.strip()) if stated else None
-    except ValueError as e:
-        raise Refused(f"pubDate: wanted an RFC 822 date, got {stated!r}", where, HINT) from e
-    if at is not None and at.tzinfo is None:  # -0000: UTC of an unknown zone (RFC 5322 3.3)
-        at = at.replace(tzinfo=UTC)
+        if at is not None:  # -0000: UTC of an unknown zone (RFC 5322 3.3)
+            at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+            at = at if 1970 < at.year < 2100 else None
+    except (ValueError, OverflowError) as e:
+        raise Refused(f"pubDate: wanted an RFC 822 date, got {str(stated)[:80]!r}", where, HINT) from e
     names = [item.findtext("link"), item.findtext("guid")]
     return _entry(names, item.findtext("title"), item.findtext("description") or "", at, where)
 

@@ -6,6 +6,7 @@ refused, not guessed. Times are UTC in microseconds since 1970.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from datetime import datetime
@@ -16,6 +17,7 @@ from linewitness.model import OutagePost
 from linewitness.settle.calendar import utc_us
 
 MAX_OCTETS = 8 << 20  # the largest page that we know has less than 2 MB
+LATEST_US = 4_102_444_800_000_000  # 2100-01-01: no page has anything to say of what comes after
 IMPACTS = ("none", "minor", "major", "critical", "maintenance")
 
 
@@ -53,16 +55,17 @@ def text(value: object, where: str, key: str) -> str:
 
 
 def time_us(value: object, where: str) -> int | None:
-    """Return UTC microseconds of an RFC 3339 time; None for null. Raises Refused for one without an offset."""
+    """Return UTC microseconds of an RFC 3339 time; None for null, and for one before 1970. Raises Refused for a time
+    without an offset, or after 2100."""
     if value is None:
         return None
-    try:
+    with contextlib.suppress(ValueError, OverflowError):  # no time, or one that has no day in UTC
         at = datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
-        at = None
-    if at is None or at.tzinfo is None:
-        raise Refused(f"wanted a time with its offset, got {value!r}", where, "2026-03-01T10:02:00Z")
-    return utc_us(at)
+        if at is not None and at.tzinfo is not None:
+            us = utc_us(at)
+            if us < LATEST_US:
+                return us if us >= 0 else None  # year 1 is how some programs write that there is no time
+    raise Refused(f"wanted a time with its offset, got {str(value)[:80]!r}", where, "2026-03-01T10:02:00Z")
 
 
 def names(listed: object, key: str = "name") -> tuple[str, ...]:

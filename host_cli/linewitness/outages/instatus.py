@@ -58,6 +58,6 @@ def _id(entry: dict[str, Any], where: str) -> str:
 def _until(start_us: int | None, duration: object, where: str) -> int | None:
     if start_us is None or duration is None:
         return None
-    if not str(duration).isdecimal():
-        raise Refused(f"duration: wanted minutes, got {duration!r}", where, HINT)
+    if not str(duration).isdecimal() or len(str(duration)) > 6:
+        raise Refused(f"duration: wanted minutes, got {str(duration)[:80]!r}", where, HINT)
     return start_us + int(str(duration)) * MINUTE_US
