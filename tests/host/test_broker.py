@@ -20,9 +20,9 @@ from simulated_witness import SimulatedWitness
 
 from linewitness.collect import broker as running
 from linewitness.collect import topics
-from linewitness.collect.lock import only_collector
 from linewitness.errors import CannotDo
 from linewitness.fleet import COLLECTOR
+from linewitness.lock import only_one
 
 ENGINES = ("amqtt", "mosquitto")
 
@@ -277,11 +277,11 @@ def test_a_free_port_passes():
 
 def test_a_second_collector_of_the_folder_says_who_the_first_is(tmp_path):
     fleet = make_fleet(tmp_path)
-    with only_collector(fleet.root):
+    with only_one(fleet.root, "collector"):
         second = linewitness("collect", "--for", "1", fleet=fleet)
         out, err = second.communicate(timeout=30)
         assert (second.returncode, err.count("\n")) == (1, 1)
         assert f"another collector of this fleet is running (process {os.getpid()})" in err
         assert out == ""
-    with only_collector(fleet.root):  # free again, whatever is written in the file
+    with only_one(fleet.root, "collector"):  # free again, whatever is written in the file
         pass

@@ -26,6 +26,7 @@ from linewitness import cli
 from linewitness.errors import CannotDo, UsageProblem
 from linewitness.fleet import Fleet
 from linewitness.ledger import Ledger
+from linewitness.lock import only_one
 from linewitness.model import Side
 from linewitness.reminders.channels import Mail, Webhook
 from linewitness.reminders.messages import Message, deadlines, failures
@@ -368,3 +369,12 @@ def test_a_failure_in_the_ledger_is_told_while_it_lasts_and_when_it_is_over(
     repaired = handler.got[1][1]
     assert repaired["start_us"] <= T0 + 100 * SECOND <= T0 + 240 * SECOND <= repaired["end_us"]
     assert "How long it took to repair: 2 min" in repaired["body"]
+
+
+def test_two_runs_at_once_tell_nothing_twice(fleet: Fleet) -> None:
+    with (fleet.root / "fleet.toml").open("a") as f:
+        f.write('\n[reminders]\nwebhook = "http://127.0.0.1:9/"\n')
+    with only_one(fleet.root, "reminder"):
+        result = CliRunner().invoke(cli.main, ["remind", "--fleet", str(fleet.root)])
+    assert (result.exit_code, "another reminder of this fleet is running" in result.stderr) == (1, True)
+    assert CliRunner().invoke(cli.main, ["remind", "--fleet", str(fleet.root)]).exit_code == 0

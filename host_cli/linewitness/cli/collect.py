@@ -74,9 +74,9 @@ def collect(fleet: Fleet, address: str | None, for_s: float | None, idle_s: floa
     Example: linewitness collect --fleet acme --until-idle 5
     """
     from linewitness.collect.collector import Collector
-    from linewitness.collect.lock import only_collector
+    from linewitness.lock import only_one
 
-    with only_collector(fleet.root), fleet.ledger() as book, _progress() as progress:
+    with only_one(fleet.root, "collector"), fleet.ledger() as book, _progress() as progress:
         collector = Collector(fleet, book, *_address(address))
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: collector.stop())

@@ -14,6 +14,7 @@ from linewitness.errors import CannotDo
 if TYPE_CHECKING:
     from linewitness.fleet import Fleet
     from linewitness.reminders.messages import Message
+    from linewitness.reminders.settings import Settings
 
 
 def _render(value: dict[str, Any]) -> str:
@@ -40,10 +41,19 @@ def remind(fleet: Fleet, dry_run: bool, days: int, since_days: int, settlement: 
     reached; what it did not take is told by the next run.
     Example: linewitness remind --dry-run
     """
+    from linewitness.lock import only_one
     from linewitness.reminders.settings import settings
-    from linewitness.reminders.telling import tell
 
     chosen = settings(fleet)
+    with only_one(fleet.root, "reminder"):
+        return _remind(fleet, chosen, dry_run, days, since_days, settlement)
+
+
+def _remind(
+    fleet: Fleet, chosen: Settings, dry_run: bool, days: int, since_days: int, settlement: Path | None
+) -> object:
+    from linewitness.reminders.telling import tell
+
     now_us = time.time_ns() // 1000
     messages = _messages(fleet, chosen, now_us, days, since_days, settlement)
     with fleet.ledger() as book:
@@ -60,7 +70,7 @@ def remind(fleet: Fleet, dry_run: bool, days: int, since_days: int, settlement: 
 
 
 def _messages(
-    fleet: Fleet, chosen: Any, now_us: int, days: int, since_days: int, settlement: Path | None
+    fleet: Fleet, chosen: Settings, now_us: int, days: int, since_days: int, settlement: Path | None
 ) -> list[Message]:
     from linewitness.reminders.messages import DAY_US, deadlines, failures
     from linewitness.settling import read_contracts

@@ -1,4 +1,5 @@
-"""One collector of a fleet folder at a time: two of them disconnect each other at the broker, for they share a name.
+"""One program of a kind in a fleet folder at a time: two collectors disconnect each other at the broker, for they share
+a name, and two runs of `remind` would tell everything twice.
 
 The lock is the operating system's, on a file that stays: it ends with the process that holds it, however that ends.
 """
@@ -13,13 +14,11 @@ from pathlib import Path
 
 from linewitness.errors import CannotDo, cannot_access
 
-NAME = "collector.lock"
-
 
 @contextlib.contextmanager
-def only_collector(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock. Raises CannotDo where another collector has it, naming its process."""
-    path = folder / NAME
+def only_one(folder: Path, what: str) -> Iterator[None]:
+    """Hold the folder's lock for what (a word). Raises CannotDo where another one has it, naming its process."""
+    path = folder / f"{what}.lock"
     try:
         file = path.open("a+")
     except OSError as e:
@@ -29,7 +28,7 @@ def only_collector(folder: Path) -> Iterator[None]:
             file.seek(0)
             who = file.read().strip() or "unknown"
             hint = "end that one, or leave this to it"
-            raise CannotDo(f"another collector of this fleet is running (process {who})", str(path), hint)
+            raise CannotDo(f"another {what} of this fleet is running (process {who})", str(path), hint)
         file.truncate(0)
         file.write(f"{os.getpid()}\n")
         file.flush()
