@@ -25,6 +25,7 @@ CONTROLS = {
     "reflector": ("i_reflector", 12.0), "second": ("i_second", 12.0),
 }  # fmt: skip
 MANY_CLEAN = 8
+LEAST_SHARE = 0.15
 LEAST_USABLE = 0.4
 BAD_SHARE, GOOD_SHARE = 0.5, 0.15
 TOGETHER_ROUNDS = 3
@@ -196,10 +197,10 @@ def _judge(fleet: Fleet, pool: Pool, e: Episode) -> None:
             e.side = UNDETERMINED
         return
     if len(bad_isps) >= 2 and e.bad:
-        if len(e.bad) + 1 < 0.15 * (len(e.bad) + 1 + len(e.good)):
+        regional = _one_region(pool, e)
+        peers = [i for i in e.good if not regional or pool.region[i] == region]
+        if len(e.bad) + 1 < LEAST_SHARE * (len(e.bad) + 1 + len(peers)):
             e.rule = "few_of_many"
-            if e.kind != "sip" and _one_region(pool, e):
-                e.side, e.rule = TRANSIT, "region_of_a_transit"
         elif e.kind != "sip" and not _transits_cleared(fleet, pool, e):
             e.rule = "transit_not_cleared"
             if _one_region(pool, e) or _one_transit(fleet, pool, e):
@@ -258,7 +259,7 @@ def _one_region(pool: Pool, e: Episode) -> bool:
 
 def _provider(fleet: Fleet, pool: Pool, e: Episode) -> None:
     """Several ISPs' witnesses agree: the provider, unless only our asking was refused."""
-    made, failed = _calls(fleet, [e.index, *e.bad], slice(e.first, e.last))
+    made, failed = _calls(fleet, pool, [e.index, *e.bad], slice(e.first, e.last))
     if e.kind != "sip":
         if e.kind == "whole" and made >= 3 and failed <= 0.2 * made:
             e.side, e.rule = "none", "edge_degraded"
@@ -282,15 +283,31 @@ def _provider(fleet: Fleet, pool: Pool, e: Episode) -> None:
         e.rule, e.candidates = "asking_or_service", ("none", PROVIDER)
 
 
-def _calls(fleet: Fleet, sites: list[int], window: slice) -> tuple[int, int]:
-    """Return (made, failed) test calls of those sites in those rounds."""
+def _calls(fleet: Fleet, pool: Pool, sites: list[int], window: slice) -> tuple[int, int]:
+    """Return (made, failed) test calls of those sites, of the kind (inside, or over the carrier) that failed less.
+
+    A callee that is down fails one kind only, and fails it for other providers' sites too.
+    """
+    best = (0, 0)
+    providers = {pool.provider[i] for i in sites}
+    for name in ("inside", "outside"):
+        made, failed = _count(fleet, sites, name, window)
+        others = [i for i in range(len(fleet.seen)) if pool.provider[i] not in providers]
+        there, lost = _count(fleet, others, name, window)
+        if there >= 3 and lost > 0.5 * there:
+            continue
+        if made and (not best[0] or failed * best[0] < best[1] * made):
+            best = (made, failed)
+    return best
+
+
+def _count(fleet: Fleet, sites: list[int], name: str, window: slice) -> tuple[int, int]:
     made = failed = 0
     for i in sites:
-        for name in ("inside", "outside"):
-            values = fleet.seen[i][name][window]
-            values = values[~np.isnan(values)]
-            made += len(values)
-            failed += int((values == 0).sum())
+        values = fleet.seen[i][name][window]
+        values = values[~np.isnan(values)]
+        made += len(values)
+        failed += int((values == 0).sum())
     return made, failed
 
 

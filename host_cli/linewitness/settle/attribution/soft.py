@@ -20,6 +20,7 @@ SOFT_STAY = 3.5
 BAD_AT = 20.0
 SPREAD = 8.0
 STRONGEST = 1.5
+HOPELESS, DIPPED = 60.0, 3.0
 FULL_LINE = 0.8
 ECHOES = 12
 QUEUE_MS, QUEUE_MS_LTE = 45.0, 150.0
@@ -49,6 +50,8 @@ def soft_evidence(seen: Seen, hard: Flags) -> Small:
     """Return log likelihood ratios, by round, that the shared way's quality was too bad for calls."""
     level = near_impairment(seen)
     evidence = np.clip((level - BAD_AT) / SPREAD, -STRONGEST, STRONGEST)
+    # Half of all rounds may be whole in a fault that comes and goes: what is far too bad for noise says more.
+    evidence = np.where(level > HOPELESS, DIPPED, evidence)
     return np.where(hard | np.isnan(evidence), 0.0, evidence).astype(np.float32)
 
 
