@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from branch_story import MINUTE, SECOND, T0, Branch, Fault
 from click.testing import CliRunner
+from test_contract import GOOD
 from test_settle_command import OUT, fleet, store
 from test_tickets import contract, entry, settlement, verdict
 
@@ -18,7 +19,7 @@ from linewitness import cli
 from linewitness.fleet import Fleet
 from linewitness.model import Finding, Side, Ticket, TicketEvent
 from linewitness.review.advice import Advice, advice
-from linewitness.review.figures import MonthFigures, Term, month_figures, term
+from linewitness.review.figures import MonthFigures, Part, Term, longer, month_figures, term
 from linewitness.review.page import render
 from linewitness.review.plots import nice
 from linewitness.settle.calendar import month_interval
@@ -87,7 +88,7 @@ def test_the_own_side_that_cost_more_than_the_provider_is_named_with_its_ratio()
 def test_a_target_that_is_missed_names_months_and_the_worst() -> None:
     found = kinds(year(month("2026-01"), month("2026-02", down_s=3000), month("2026-03", down_s=600)))
     said = found["target_missed"].text
-    assert said == ("availability: promised 99.9900 %, missed in 2 of 3 site-months, worst 99.8760 % (leeds, 2026-02)")
+    assert said == ("availability: promised 99.9900 %, missed in 2 of 3 site-windows, worst 99.8760 % (leeds, 2026-02)")
     assert "a price" in found["target_missed"].ask
     assert "provider" in found
 
@@ -202,3 +203,28 @@ def test_bad_input_is_one_line(fleet: Fleet, arguments: tuple[str, ...], code: i
     store(fleet, Branch("leeds", (), duration_us=MINUTE))
     result = run(fleet, *arguments)
     assert (result.exit_code, text in result.stderr) == (code, True), result.output
+
+
+def test_a_year_s_promise_is_reckoned_from_its_months() -> None:
+    year_s = 365 * 86_400
+    parts = [Part("leeds", "a", "2026", 999_950, year_s, year_s, 0, year_s // 12, 120, 130) for _ in range(12)]
+    (kept,) = longer(replace(month(m), kept=(), parts=(p,)) for m, p in zip(MONTHS, parts, strict=True))
+    assert (kept.standing, kept.achieved, kept.down_s, kept.allowed_s) == ("met", 999_955, (1440, 1560), 1576)
+    assert kept.unknown_ppm == 0
+    more = [replace(p, downtime_s=130, claimed_max_s=140) for p in parts]
+    assert longer(replace(month(m), parts=(p,)) for m, p in zip(MONTHS, more, strict=True))[0].standing == "possible"
+    (half,) = longer(replace(month(m), parts=(p,)) for m, p in zip(MONTHS[:6], parts, strict=False))
+    assert half.unknown_ppm == 500_000
+
+
+def test_a_quarter_s_promise_is_in_the_review_of_its_months(fleet: Fleet) -> None:
+    (fleet.contracts / "acme.toml").write_text(GOOD.replace('window = "month"', 'window = "quarter"'))
+    for site in ("leeds", "york"):
+        store(fleet, Branch(site, (OUT,)))
+    value = json.loads(run(fleet, "--term", "2026-01-01..2026-04-01", "--json").stdout)
+    rows = value["figures"]["longer"]
+    assert {(k["site"], k["window"], k["metric"]) for k in rows} == {
+        ("leeds", "2026-Q1", "availability"),
+        ("york", "2026-Q1", "availability"),
+    }
+    assert all(k["unknown_ppm"] > 990_000 for k in rows)

@@ -53,9 +53,8 @@ def advice(term: Term, contract: Contract) -> list[Advice]:
 
 def _targets(term: Term) -> Iterator[Advice]:
     by_name: dict[str, list[Kept]] = {}
-    for month in term.months:
-        for kept in month.kept:
-            by_name.setdefault(kept.commitment, []).append(kept)
+    for kept in term.kept():
+        by_name.setdefault(kept.commitment, []).append(kept)
     for name, rows in by_name.items():
         judged = [k for k in rows if k.achieved is not None]
         if not judged:
@@ -67,17 +66,17 @@ def _targets(term: Term) -> Iterator[Advice]:
         if missed:
             worst = _worst(missed)
             text = (
-                f"{said}, missed in {len(missed)} of {len(judged)} site-months, worst "
+                f"{said}, missed in {len(missed)} of {len(judged)} site-windows, worst "
                 f"{value(worst.achieved, worst.unit)} ({worst.site}, {worst.window})"
             )
             yield Advice("target_missed", text, _ask_for_missed(judged, missed))
         else:
-            text = f"{said}, kept in all {len(judged)} site-months"
+            text = f"{said}, kept in all {len(judged)} site-windows"
             yield from _kept(text, judged)
         if possible:
             yield Advice(
                 "target_high",
-                f"{name}: {possible} site-months can't be told: the bounds are wider than what the target leaves",
+                f"{name}: {possible} site-windows can't be told: the bounds are wider than what the target leaves",
                 "a finer cadence while it fails, or a target that can be measured",
             )
 
@@ -148,7 +147,7 @@ def _credits(term: Term, contract: Contract) -> Iterator[Advice]:
         if contract.credits and not any(c.automatic for c in contract.credits):
             ask += "; ask for credits that are granted without a claim"
         yield Advice("credits", text, ask)
-    missed = {k.window for m in term.months for k in m.kept if k.standing == "breach"}
+    missed = {k.window for k in term.kept() if k.standing == "breach"}
     if len(missed) >= 3 and contract.chronic is None:
         text = f"promises were broken in {len(missed)} months and nothing but credits follows"
         yield Advice("chronic", text, "a right to leave after so many broken months (chronic breach)")

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from linewitness.model import Segment, Settlement, Side, State, Ticket, Verdict
+from linewitness.model import Account, Segment, Settlement, Side, State, Ticket, Verdict
 from linewitness.settle.contract import Contract
 from linewitness.settle.intervals import Interval, intersect, length, union
 from linewitness.tickets.claims import ClaimAct, ClaimEvent
@@ -65,9 +65,29 @@ class Owed:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """What one month adds to an availability whose window is longer (a quarter, a year, two months).
+
+    known_s: up, claimed or not claimable in this month. counted_s and excluded_s are the whole window's as far as this
+    month's readings tell: the months agree on them but for maintenance.
+    """
+
+    site: str
+    commitment: str
+    window: str
+    target_ppm: int
+    total_s: int
+    counted_s: int
+    excluded_s: int
+    known_s: int
+    downtime_s: int
+    claimed_max_s: int
+
+
+@dataclass(frozen=True, slots=True)
 class MonthFigures:
-    """One month [start_us, end_us) of one contract. not_claimable: (rule, seconds) of provider's failures that the
-    contract does not let claim. posts: (kind of finding, count)."""
+    """One month [start_us, end_us) of one contract. parts: of longer windows. not_claimable: (rule, seconds) of the
+    provider's failures that the contract does not let claim. posts: (kind of finding, count)."""
 
     month: str
     start_us: int
@@ -79,6 +99,7 @@ class MonthFigures:
     owed: tuple[Owed, ...]
     not_claimable: tuple[tuple[str, int], ...]
     posts: tuple[tuple[str, int], ...]
+    parts: tuple[Part, ...] = ()
 
     def lost_s(self, side: Side) -> int:
         return next((one.min_s for one in self.lost if one.side is side), 0)
@@ -99,7 +120,8 @@ class ClockFigures:
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A contract's term as it went. claimed and granted: (filed claims, hundredths of the currency where stated)."""
+    """A contract's term as it went. claimed and granted: (claims, hundredths of the currency where stated). longer:
+    availability over windows longer than a month."""
 
     contract: str
     provider: str
@@ -109,6 +131,11 @@ class Term:
     claimed: tuple[int, int]
     granted: tuple[int, int]
     refused: int
+    longer: tuple[Kept, ...] = ()
+
+    def kept(self) -> list[Kept]:
+        """Return how each commitment was kept, month by month, the longer windows last."""
+        return [*(k for m in self.months for k in m.kept), *self.longer]
 
     def lost(self) -> dict[Side, Lost]:
         """Return the totals over the term by side, in the order of the path."""
@@ -152,7 +179,39 @@ def month_figures(settlement: Settlement, contract: Contract, month: str, sites:
         tuple(Owed(d.site, d.month, d.percent_milli, d.amount_minor) for d in settlement.dues
               if d.contract == contract.name and d.month == month),
         tuple(sorted(rules.items())), tuple((kind, kinds.count(kind)) for kind in sorted(set(kinds))),
+        tuple(_part(a) for a in settlement.accounts if a.contract == contract.name and a.month != month),
     )  # fmt: skip
+
+
+def _part(a: Account) -> Part:
+    known_s = a.up_s + a.claimed_s + sum(s for _, s in a.not_claimable_s)
+    excluded_s = sum(s for _, s in a.excluded_s)
+    return Part(a.site, a.commitment, a.month, a.target_ppm, a.total_s, a.counted_s, excluded_s, known_s, a.downtime_s,
+                max(a.downtime_s, a.claimed_max_s))  # fmt: skip
+
+
+def longer(months: Iterable[MonthFigures]) -> tuple[Kept, ...]:
+    """Return how availability was kept over windows longer than a month, from what each month adds to them."""
+    found: dict[tuple[str, str, str], list[Part]] = {}
+    for month in months:
+        for part in month.parts:
+            found.setdefault((part.window, part.site, part.commitment), []).append(part)
+    result = []
+    for (window, site, name), parts in sorted(found.items()):
+        first = parts[0]
+        counted_s, target_ppm = min(p.counted_s for p in parts), first.target_ppm
+        low_s, high_s = sum(p.downtime_s for p in parts), sum(p.claimed_max_s for p in parts)
+        known_s = min(first.total_s, sum(p.known_s for p in parts) + max(p.excluded_s for p in parts))
+        allowed = (1_000_000 - target_ppm) * counted_s
+        standing = "breach" if low_s * 1_000_000 > allowed else "possible" if high_s * 1_000_000 > allowed else "met"
+        achieved: int | None = 1_000_000 - low_s * 1_000_000 // max(1, counted_s)
+        if not any(p.known_s for p in parts):
+            achieved, standing = None, "unmeasured"
+        result.append(
+            Kept(site, name, "availability", window, "ppm", target_ppm, achieved, standing, allowed // 1_000_000,
+                 (low_s, high_s), (first.total_s - known_s) * 1_000_000 // max(1, first.total_s))
+        )  # fmt: skip
+    return tuple(result)
 
 
 def term(
@@ -173,7 +232,7 @@ def term(
 
     return Term(
         contract.name, contract.provider, contract.currency, figures, _clocks(contract, tickets, period),
-        counted(ClaimAct.FILED), counted(ClaimAct.GRANTED), counted(ClaimAct.REFUSED)[0],
+        counted(ClaimAct.FILED), counted(ClaimAct.GRANTED), counted(ClaimAct.REFUSED)[0], longer(figures),
     )  # fmt: skip
 
 

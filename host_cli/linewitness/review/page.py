@@ -62,10 +62,10 @@ def _sides(term: Term, calls_per_hour: float | None) -> Markup:
 
 
 def _promises(term: Term) -> Markup:
-    names = list(dict.fromkeys(k.commitment for m in term.months for k in m.kept))
+    names = list(dict.fromkeys(k.commitment for k in term.kept()))
     parts: list[Markup] = []
     for name in names:
-        rows = [k for m in term.months for k in m.kept if k.commitment == name]
+        rows = [k for k in term.kept() if k.commitment == name]
         promised = value(rows[0].target, rows[0].unit)
         parts.append(el("h3", f"{name}, promised {promised}"))
         plot = against_target(name, term.months)
@@ -76,9 +76,9 @@ def _promises(term: Term) -> Markup:
             parts += [plot, el("p", note + "target leaves.", cls="note")]
         cells = [(k.window, k.site, value(k.achieved, k.unit), k.standing) for k in rows if k.standing != "met"]
         met = sum(k.standing == "met" for k in rows)
-        parts.append(el("p", f"Kept in {met} of {len(rows)} site-months."))
+        parts.append(el("p", f"Kept in {met} of {len(rows)} site-windows."))
         if cells:
-            parts.append(table(("Month", "Site", "Achieved", ""), cells, f"{name}: where it was not simply kept"))
+            parts.append(table(("Window", "Site", "Achieved", ""), cells, f"{name}: where it was not simply kept"))
     return join(*parts) if parts else el("p", "The contract’s commitments are not reckoned by the month.")
 
 
