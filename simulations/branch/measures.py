@@ -189,11 +189,13 @@ def intervals(found: Records, seed: int = 0, draws: int = 1000) -> dict[str, tup
     if not causes:
         return {}
     matrix = np.array([[by_cause[cause].get(key, 0.0) for key in keys] for cause in causes], dtype=float)
+    # Causes that add up to the same are drawn as one kind of cause: the same distribution, with far fewer rows.
+    kinds_of_cause, how_many = np.unique(matrix, axis=0, return_counts=True)
     rng = np.random.default_rng(seed)
+    totals = rng.multinomial(len(causes), how_many / len(causes), size=draws) @ kinds_of_cause
     drawn = np.empty((draws, len(WITH_INTERVAL)))
     for draw in range(draws):
-        counts = np.bincount(rng.integers(len(causes), size=len(causes)), minlength=len(causes))
-        values = rates(dict(zip(keys, (counts @ matrix).tolist(), strict=True)))
+        values = rates(dict(zip(keys, totals[draw].tolist(), strict=True)))
         drawn[draw] = [values[name] for name in WITH_INTERVAL]
     low, high = np.quantile(drawn, (0.025, 0.975), axis=0).tolist()
     return {name: (low[at], high[at]) for at, name in enumerate(WITH_INTERVAL)}

@@ -160,6 +160,8 @@ class SiteScorer:
             side = plain(verdict["side"])
             if side in self.said:
                 self.said[side][scorer.span(verdict["start"], verdict["end"])] = True
+        spans = [scorer.span(line["start"], line["end"]) for line in faults]
+        self.begins, self.ends = (np.array([getattr(span, edge) for span in spans]) for edge in ("start", "stop"))
         self.near = {side: widened(self.real[side], TOLERANCE) for side in SIDES}
         self.near_blamed = self.near["provider"] | self.near["carrier"]
         self.strict = widened(self.real["provider"] | self.real["carrier"], scorer.grace)
@@ -199,13 +201,13 @@ class SiteScorer:
 
     def most_overlapping(self, span: slice) -> Line | None:
         """Return the truth line that covers most of a span, the later in alphabet of kinds where equal."""
-        best: tuple[int, str, Line] | None = None
-        for line in self.faults:
-            fault = self.world.span(line["start"], line["end"])
-            cells = min(span.stop, fault.stop) - max(span.start, fault.start)
-            if cells > 0 and (best is None or (cells, line["kind"]) > best[:2]):
-                best = cells, line["kind"], line
-        return best[2] if best else None
+        if not self.faults:
+            return None
+        cells = np.minimum(self.ends, span.stop) - np.maximum(self.begins, span.start)
+        most = int(cells.max())
+        if most <= 0:
+            return None
+        return max((self.faults[at] for at in np.flatnonzero(cells == most)), key=lambda line: line["kind"])
 
     def judge_fault(self, records: Records, line: Line) -> None:
         """Judge what one fault's impact was given."""
