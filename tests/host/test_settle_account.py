@@ -221,9 +221,23 @@ def test_maintenance_beyond_the_months_allowance_or_its_days_is_not_excluded() -
     assert reckon(run, terms=short, posts=(maintenance(HOUR, HOUR + 10 * MINUTE),)).excluded_s == (("4.2", 600),)
 
 
-def maintenance(start_us: int, until_us: int) -> OutagePost:
+def test_each_month_of_a_longer_window_has_its_own_allowance() -> None:
+    text = TEXT.replace("STARTS", "failure").replace("MINIMUM", "0").replace("ROUNDING", "none")
+    terms = load(text.replace("notice_h = 48", "notice_h = 48\nmax_h_month = 4"), "t")
+    start, end = window_interval("2026-Q1", ZONE)
+    runs, posts = [], []
+    for at in (start - START, -28 * 24 * HOUR, 0):  # January, February, March
+        runs.append(verdict(at, at + 6 * HOUR))
+        posts.append(maintenance(at, at + 6 * HOUR, notice_us=start - 72 * HOUR))
+    whole = (span(State.UP, start, end),)
+    a = account(terms, terms.commitments[0], SiteEvidence("leeds", runs, whole), "2026-Q1", posts)
+    assert (a.excluded_s, a.claimed_s) == ((("4.2", 12 * 3600),), 6 * 3600)
+    assert total(a) == a.total_s
+
+
+def maintenance(start_us: int, until_us: int, notice_us: int = START - 72 * HOUR) -> OutagePost:
     return OutagePost(
-        "acme", "m1", "Works", "maintenance", "completed", (), True, START - 72 * HOUR, None, None, None,
+        "acme", "m1", "Works", "maintenance", "completed", (), True, notice_us, None, None, None,
         START + start_us, START + until_us, None, END, "",
     )  # fmt: skip
 
@@ -265,6 +279,14 @@ def test_one_downtime_of_two_verdicts_is_long_enough_together() -> None:
     a = reckon(verdict(0, 9 * MINUTE), verdict(5 * MINUTE, 14 * MINUTE), terms=contract(minimum=600))
     assert (a.claimed_s, a.not_claimable_s) == (14 * 60, ())
     assert a.claims == ((START, START + 14 * MINUTE),)
+
+
+def test_a_downtime_over_midnight_of_the_month_is_long_enough_as_a_whole() -> None:
+    over = verdict(-6 * MINUTE, 6 * MINUTE)
+    spans = (span(State.UP, START - HOUR, END),)
+    assert reckon(over, terms=contract(minimum=600), spans=spans).claimed_s == 360
+    assert reckon(over, terms=contract(minimum=600), spans=spans).claims == ((START, START + 6 * MINUTE),)
+    assert reckon(over, terms=contract(minimum=721), spans=spans).claimed_s == 0
 
 
 def test_a_ticket_of_last_month_that_is_closed_starts_no_clock() -> None:

@@ -99,11 +99,13 @@ def classify(
     for side in ELSEWHERE:
         take(NOT_CLAIMABLE + side, (hull(v) for v in verdicts if v.side is side))
     take(UNKNOWN, subtract(left, measured(evidence.spans)))
-    rules = excluded(contract, posts, [whole])
+    rules = excluded(contract, posts, whole)
     for clause, windows in rules.items():
         take(EXCLUDED + clause, intersect(windows, (core(v) for v in theirs)))
     claims = Claims(contract, evidence, posts)
-    may_count = countable(contract, commitment, evidence, whole, posts)
+    # What is continuous may begin in the window before, or end in the one after.
+    least_us = contract.downtime.min_continuous_s * SECOND_US
+    may_count = countable(contract, commitment, evidence, whole, posts, beyond_us=least_us)
     for name, intervals in claims.reckon([core(v) for v in theirs if v.claimable], may_count):
         take(name, intervals)
     take(NOT_CLAIMABLE + "provider, not confirmed from outside", (core(v) for v in theirs if not v.claimable))
@@ -111,10 +113,10 @@ def classify(
         take(NOT_CLAIMABLE + side, (hull(v) for v in verdicts if v.side is side))
     take(UNKNOWN, (hull(v) for v in verdicts))
     take(UP, left)
-    widest = countable(contract, commitment, evidence, whole, posts, shortest=True)
+    widest = countable(contract, commitment, evidence, whole, posts, shortest=True, beyond_us=least_us)
     found = claims.reckon([hull(v) for v in theirs if v.claimable], widest)
-    longest = union([*parts[CLAIMED], *(i for name, intervals in found if name == CLAIMED for i in intervals)])
-    return Classes(parts, longest)
+    most = intersect([whole], (i for name, intervals in found if name == CLAIMED for i in intervals))
+    return Classes(parts, union([*parts[CLAIMED], *most]))
 
 
 def countable(
@@ -125,20 +127,22 @@ def countable(
     posts: Sequence[OutagePost],
     *,
     shortest: bool = False,
+    beyond_us: int = 0,
 ) -> list[Interval]:
     """Return where a failure of the provider's may count: in force, in hours, measured, no other side's, not excluded.
 
     shortest: other sides take no more than their shortest, and what was not measured takes nothing: the most that
-    could be.
+    could be. beyond_us: look so far beyond both ends of the window.
     """
     span = core if shortest else hull
-    result = intersect([whole], in_force(contract))
+    wide = (whole[0] - beyond_us, whole[1] + beyond_us)
+    result = intersect([wide], in_force(contract))
     if commitment.hours is not None:
-        result = intersect(result, commitment.hours.intervals(*whole))
+        result = intersect(result, commitment.hours.intervals(*wide))
     result = subtract(result, (span(v) for v in evidence.verdicts if v.side in ELSEWHERE))
     if not shortest:
         result = intersect(result, measured(evidence.spans))
-    return subtract(result, (i for windows in excluded(contract, posts, [whole]).values() for i in windows))
+    return subtract(result, (i for windows in excluded(contract, posts, wide).values() for i in windows))
 
 
 class Claims:

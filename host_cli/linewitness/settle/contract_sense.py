@@ -122,7 +122,7 @@ def _downtime(data: dict[str, Any]) -> Iterator[Problem]:
 def _exclusions(exclusions: list[dict[str, Any]]) -> Iterator[Problem]:
     for i, e in enumerate(exclusions):
         where = f"exclusion[{i}]"
-        if e["kind"] == "maintenance" and "notice_h" not in e and "max_min_each" not in e:
+        if "maintenance" in e["kind"] and not {"notice_h", "max_min_each"} & e.keys():
             yield f"{where}.notice_h", "is missing: maintenance without notice is excluded", True
         if ("opens" in e) != ("closes" in e):
             missing = "closes" if "opens" in e else "opens"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from linewitness.model import OutagePost
-from linewitness.settle.calendar import SECOND_US
+from linewitness.settle.calendar import SECOND_US, month_interval, months_between
 from linewitness.settle.contract import Contract, ExclusionRule
 from linewitness.settle.intervals import Interval, intersect, union
 
@@ -17,15 +17,19 @@ HOUR_US = 3600 * SECOND_US
 MINUTE_US = 60 * SECOND_US
 
 
-def excluded(contract: Contract, posts: Sequence[OutagePost], months: Sequence[Interval]) -> dict[str, list[Interval]]:
-    """Return what each clause excludes, in the contract's order. posts: the provider's newest; months: whole ones."""
+def excluded(contract: Contract, posts: Sequence[OutagePost], span: Interval) -> dict[str, list[Interval]]:
+    """Return what each clause excludes of [start_us, end_us), in the contract's order. posts: the provider's newest.
+
+    A month's allowance is that of the whole month, also where the span begins or ends within it.
+    """
     result: dict[str, list[Interval]] = {}
+    months = [month_interval(m, contract.time_zone) for m in months_between(*span, contract.time_zone)]
     for rule in contract.exclusions:
-        found = [*intersect(rule.during, months)]
+        found = list(rule.during)
         if rule.kind in ("maintenance", "emergency_maintenance"):
             found += [part for month in months for part in announced(rule, posts, month)]
-        if found:
-            result[rule.clause] = union([*result.get(rule.clause, []), *found])
+        if kept := intersect(found, [span]):
+            result[rule.clause] = union([*result.get(rule.clause, []), *kept])
     return result
 
 

@@ -113,7 +113,7 @@ def _outside(
     by_clause: dict[str, list[Interval]] = {NOT_IN_FORCE: subtract([whole], in_force(contract))}
     if commitment.hours is not None:
         by_clause[OUTSIDE_HOURS] = subtract([whole], commitment.hours.intervals(*whole))
-    by_clause |= excluded(contract, posts, [whole])
+    by_clause |= excluded(contract, posts, whole)
     by_side: dict[str, list[Interval]] = {}
     for v in evidence.verdicts:
         if v.kind != EDGE_DEGRADED:
