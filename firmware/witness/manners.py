@@ -6,8 +6,8 @@ group has been answered for PATIENCE_US, it is ten times that; the same holds fo
 answer. What a server asks for in words (Retry-After, 403, 429, 503; see the probes) holds for all targets of its group
 on that host but ICMP, by which it says nothing.
 
-A round that was void says nothing, and does not make a failure longer. Call-quality windows and test calls are no
-requests: they have limits of their own.
+A round that was void says nothing: it neither ends a failure nor is one. Call-quality windows and test calls are no
+requests: they have limits of their own. Requests that have to wait for the end of a window take their turn after it.
 """
 
 import asyncio
@@ -15,14 +15,36 @@ import asyncio
 from linewitness_wire import codes, plan
 
 PATIENCE_US = 60_000_000
+PATIENCE_ROUNDS = 3
 SLOWER = 10
+BESIDE_WINDOWS = (codes.METHOD_ICMP, codes.METHOD_TCP)  # these are sent during a window, too
+
+
+class _Failure:
+    """How long a target, or all of a group, has not been answered."""
+
+    def __init__(self) -> None:
+        self._rounds = 0
+        self._since_us = 0
+
+    def note(self, fate: int, now_us: int) -> None:
+        if fate == codes.FATE_ANSWERED:
+            self._rounds = 0
+        elif fate != codes.FATE_VOID:
+            if not self._rounds:
+                self._since_us = now_us
+            self._rounds += 1
+
+    def lasts(self, now_us: int) -> bool:
+        """Whether patience is over."""
+        return self._rounds >= PATIENCE_ROUNDS and now_us - self._since_us >= PATIENCE_US
 
 
 class _Group:
-    def __init__(self, gap_us: int, now_us: int) -> None:
+    def __init__(self, gap_us: int) -> None:
         self.gap_us = gap_us
         self.next_us = 0
-        self.good_us = now_us
+        self.failure = _Failure()
         self.lock = asyncio.Lock()
 
 
@@ -33,26 +55,25 @@ class Manners:
         self._clock = clock
         self._targets = the_plan.targets
         self._groups: "dict[tuple[int, int], _Group]" = {}
-        self._good_us: "dict[int, int]" = {}  # by target of a group: last good (or void) round
+        self._failures: "dict[int, _Failure]" = {}  # by target of a group
         self._next_us: "dict[int, int]" = {}
-        now_us = clock.now_us()
         for i in range(len(self._targets)):
             gap_ms = self._targets[i].options.get(plan.OPTION_GAP_MS)
             if gap_ms:
                 key = self._key(i)
-                group = self._groups.setdefault(key, _Group(gap_ms * 1000, now_us))
+                group = self._groups.setdefault(key, _Group(gap_ms * 1000))
                 group.gap_us = max(group.gap_us, gap_ms * 1000)
-                self._good_us[i] = now_us
+                self._failures[i] = _Failure()
 
     def _key(self, index: int) -> "tuple[int, int]":
         target = self._targets[index]
         return target.segment, target.role
 
     def _group(self, index: int) -> "_Group | None":
-        return self._groups.get(self._key(index)) if index in self._good_us else None
+        return self._groups.get(self._key(index)) if index in self._failures else None
 
-    async def turn(self, index: int) -> None:
-        """Return when a target may be sent its next request, which counts as sent now."""
+    async def turn(self, index: int, over) -> None:
+        """Return when a target may be sent its next request, which counts as sent now. over(): no window runs."""
         group = self._group(index)
         if group is None:
             return
@@ -60,6 +81,8 @@ class Manners:
             await self._clock.sleep_until(self._next_us.get(index, 0))
             async with group.lock:
                 await self._clock.sleep_until(group.next_us)
+                if self._targets[index].method not in BESIDE_WINDOWS:
+                    await over()
                 now_us = self._clock.now_us()
                 if now_us < self._next_us.get(index, 0):
                     continue  # asked to wait while it stood in the queue
@@ -67,11 +90,9 @@ class Manners:
                 return
 
     def _take(self, index: int, group: _Group, now_us: int) -> None:
-        group.next_us = now_us + self._gap_us(group.gap_us, group.good_us, now_us)
-        self._next_us[index] = now_us + self._gap_us(group.gap_us, self._good_us[index], now_us)
-
-    def _gap_us(self, gap_us: int, good_us: int, now_us: int) -> int:
-        return gap_us * SLOWER if now_us - good_us >= PATIENCE_US else gap_us
+        slow_us = group.gap_us * SLOWER
+        group.next_us = now_us + (slow_us if group.failure.lasts(now_us) else group.gap_us)
+        self._next_us[index] = now_us + (slow_us if self._failures[index].lasts(now_us) else group.gap_us)
 
     def note(self, index: int, fate: int, retry_at_us: int) -> None:
         """Take what became of a request: codes.FATE_*, and until when the server wants to be left alone, else 0."""
@@ -79,8 +100,9 @@ class Manners:
         if group is None:
             return
         now_us = self._clock.now_us()
-        if fate in (codes.FATE_ANSWERED, codes.FATE_VOID):
-            self._good_us[index] = group.good_us = now_us
+        group.failure.note(fate, now_us)
+        self._failures[index].note(fate, now_us)
+        if fate == codes.FATE_ANSWERED:
             # The failure is over: whoever waits for the long gap need not.
             group.next_us = min(group.next_us, now_us + group.gap_us)
         if retry_at_us > now_us:
@@ -88,7 +110,7 @@ class Manners:
 
     def _leave_alone(self, index: int, until_us: int) -> None:
         host, key = self._targets[index].host, self._key(index)
-        for i in self._good_us:
+        for i in self._failures:
             target = self._targets[i]
             if target.host == host and self._key(i) == key and target.method != codes.METHOD_ICMP:
                 self._next_us[i] = max(self._next_us.get(i, 0), until_us)

@@ -43,7 +43,8 @@ class Places:
         asked = self._resolver.asked
         began_us = self._clock.now_us()
         service = SERVICES.get(target.method)
-        if service is None or target.port or is_dotted(target.host):
+        private = target.host.startswith(plan.PRIVATE)  # no name: it has no records
+        if service is None or target.port or private or is_dotted(target.host):
             member = target.options.get(plan.OPTION_MEMBER, 0)
             if member:
                 found = await self._member([(target.host, target.port)], member)

@@ -119,6 +119,8 @@ class Schedule:
         self._manners = Manners(clock, the_plan)
         self._metered = metered
         self._window = asyncio.Lock()
+        self._over = asyncio.Event()  # no window is running
+        self._over.set()
 
     def probed(self) -> list:
         """The targets that have a task of their own: all that are sent something, by a method that this board has."""
@@ -126,11 +128,14 @@ class Schedule:
         return [i for i in range(len(targets)) if targets[i].method in self._probes]
 
     def finish(self, readings: list) -> None:
-        """Add to the readings of a batch, but for windows, the duplicates and malformed replies that probes counted."""
+        """Add to the readings of a batch, but for windows, what probes kept beside samples. A private host stays so."""
         for reading in readings:
             target = self._plan.targets[reading[record.TARGET]]
             if target.method not in WINDOW_METHODS:
-                reading.update(self._probes[target.method].extras(target))
+                extras = self._probes[target.method].extras(target)
+                if target.host.startswith(plan.PRIVATE):
+                    extras.pop(record.PEER, None)
+                reading.update(extras)
 
     async def run(self, index: int, progress) -> None:
         """Probe one target for ever; progress() after each round."""
@@ -174,7 +179,7 @@ class Schedule:
         return (target.fast_period_ms if fast else target.period_ms) * 1000
 
     async def _run_shot(self, index: int, target) -> None:
-        await self._manners.turn(index)
+        await self._manners.turn(index, self._over.wait)
         self._tally.sending(index)
         done = False
         try:
@@ -211,12 +216,14 @@ class Schedule:
         async with self._window:
             await self._window_may_begin(target)
             self._tally.sending(index)
+            self._over.clear()
             done = False
             try:
                 reading = await self._probes[target.method].run(at_place(target, place), place.address)
                 self._tally.add_window(index, reading)
                 done = True
             finally:
+                self._over.set()
                 if not done:
                     self._tally.given_up(index)
         good = is_good(reading)

@@ -30,9 +30,12 @@ def asked(targets: list[plan.Target], answer: Answer, seconds: int) -> list[tupl
     requests: list[tuple[int, int]] = []
     manners = Manners(clock, plan.Plan("s", "w", 0, 60, targets, 3, 2, [], []))
 
+    async def over() -> None:
+        """No window runs."""
+
     async def probe(index: int) -> None:
         while True:
-            await manners.turn(index)
+            await manners.turn(index, over)
             requests.append((clock.now, index))
             manners.note(index, *answer(index, clock.now))
             await clock.sleep_until(clock.now + SECOND)
@@ -106,9 +109,15 @@ def test_one_dead_method_among_others_is_asked_once_in_ten_seconds() -> None:
     assert len([r for r in requests if r[1] != 1]) > 80
 
 
-def test_void_rounds_are_no_failure() -> None:
+def test_void_rounds_are_no_failure_and_end_none() -> None:
     requests = asked(three(1000), lambda i, at: (codes.FATE_VOID, 0), 200)
     assert len(requests) >= 190
+
+    def answer(_: int, at_us: int) -> tuple[int, int]:
+        return (codes.FATE_VOID if at_us // SECOND % 7 == 0 else codes.FATE_LOST), 0
+
+    requests = asked(three(1000), answer, 200)
+    assert closest_us([r for r in requests if r[0] > 70 * SECOND]) >= 10 * SECOND
 
 
 def test_a_server_that_asks_to_be_left_alone_is_by_every_method_but_echo() -> None:
