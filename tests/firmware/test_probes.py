@@ -267,6 +267,26 @@ for _ in range(4):
     assert [hold_s for _, hold_s in told[1::2]][:3] == [0, 0, 30]
 
 
+def test_what_a_server_asks_for_is_obeyed_status_by_status():
+    cases = [(403, None), (429, None), (503, None), (503, 45), (200, 7), (480, 90), (500, None), (404, None), (429, 9999)]
+
+    def answer(request: bytes, n: int) -> list[bytes]:
+        status, wait_s = cases[n]
+        return [sip_response(request, status, *([] if wait_s is None else [f"Retry-After: {wait_s}"]))]
+
+    with udp_peer(answer) as (port, _):
+        held_s = run(
+            SIP,
+            f"""
+for i in range({len(cases)}):
+    t = target(codes.METHOD_SIP_UDP, {port}, name="t%d" % i)
+    await probe.run(t, "127.0.0.1")
+    tell((probe.retry_at_us(t) - clock.now_us() + 500000) // 1000000 if probe.retry_at_us(t) else 0)
+""",
+        )
+    assert held_s == [60, 60, 10, 45, 7, 90, 0, 0, 3600]
+
+
 # --- what the witness itself spoils -----------------------------------------------------------------------------------
 
 

@@ -7,14 +7,14 @@ OPTION_SECONDS under `quiet`, as a call-quality window does, and hangs up.
 
 The reading says what became of it (record.CALL), the SIP status of a refusal in CODES, how long it took, what came in
 and what RTCP says of what went out; where the extension echoes, the statistics of a window over our packets, too.
-A far end that refuses (403, 429, 503 or any Retry-After) is left alone for as long as it asks, HOLD_S at least.
+A far end that refuses (403, 429, 503 or any Retry-After) is left alone for as long as it asks, without a word for HOLDS_S.
 """
 
 from linewitness_wire import codes, plan, record
 
 from . import call_media, sdp, sip_dialog
 from .base import SingleShot
-from .sip import HELD_STATUSES, HOLD_MAX_S, HOLD_S, PORT, agent_of
+from .sip import HOLD_MAX_S, HOLDS_S, PORT, agent_of
 from .sip_digest import Credentials
 from .window import Window
 
@@ -107,8 +107,8 @@ class Call(SingleShot):
             return codes.CALL_DONE
         reading[record.CODES] = [[final.status, 1]]
         wait_s = final.retry_after_s
-        if wait_s is None and final.status in HELD_STATUSES:
-            wait_s = HOLD_S
+        if wait_s is None:
+            wait_s = HOLDS_S.get(final.status)
         if wait_s:
             self.hold(target, self._clock.now_us() + min(wait_s, HOLD_MAX_S) * 1_000_000)
         return codes.CALL_NOT_AUTHENTICATED if caller.refused_us else refused

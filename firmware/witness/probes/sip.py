@@ -2,7 +2,7 @@
 
 Any final response of a live SIP stack, also 401, 404 or 603, is FATE_ANSWERED with its status as the code (none for
 200); 408, 500, 502, 503 and 504 are FATE_WRONG. A provisional response is waited past. A server that asks to be left
-alone (Retry-After; 403 or 429 without it for HOLD_S) is: see `retry_at_us`.
+alone (Retry-After; without it 403 and 429 for a minute, 503 for ten seconds) is: see `retry_at_us`.
 
 With OPTION_SECRET ("user:password" in the configuration) a 401 or 407 is answered once, in a second request, which then
 is the sample; later requests carry the answer at once. Credentials that are refused are FATE_WRONG.
@@ -17,9 +17,8 @@ from .sip_digest import CHALLENGES, Credentials
 
 METHOD = "OPTIONS"
 PORT = 5060
-HOLD_S = 60
 HOLD_MAX_S = 3600
-HELD_STATUSES = (403, 429)
+HOLDS_S = {403: 60, 429: 60, 503: 10}
 
 
 def agent_of(contact: str) -> str:
@@ -120,8 +119,8 @@ class Options(SingleShot):
 
     def _heed(self, target: plan.Target, response: sip_message.Message) -> None:
         wait_s = response.retry_after_s
-        if wait_s is None and response.status in HELD_STATUSES:
-            wait_s = HOLD_S
+        if wait_s is None:
+            wait_s = HOLDS_S.get(response.status)
         if wait_s:
             self.hold(target, self._clock.now_us() + min(wait_s, HOLD_MAX_S) * 1_000_000)
 
