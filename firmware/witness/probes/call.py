@@ -7,7 +7,7 @@ OPTION_SECONDS under `quiet`, as a call-quality window does, and hangs up.
 
 The reading says what became of it (record.CALL), the SIP status of a refusal in CODES, how long it took, what came in
 and what RTCP says of what went out; where the extension echoes, the statistics of a window over our packets, too.
-A far end that refuses (403, 429, 503 or any Retry-After) is left alone for as long as it asks, without a word for HOLDS_S.
+A far end that refuses (403, 429, 503, any Retry-After) is left alone for as long as it asks, else for HOLDS_S.
 """
 
 from linewitness_wire import codes, plan, record
