@@ -20,13 +20,14 @@ from linewitness.settle.attribution.found import CARRIER, PROVIDER, ROUTER, UNDE
 from linewitness.settle.attribution.quality import BAD_IMPAIRMENT, impairment_of_mos
 from linewitness.settle.attribution.tracks import runs, sticky
 
-GROUP_STAY = 4.0
+GROUP_STAY = 5.5
 REACH = 5  # rounds: about how often a site calls
 COMMON = 0.4
 SITE_STAY = 4.0
 CLEAN_MEDIA = 15.0
 HEALTHY_FAILS = 0.02
 LEAST_SITES, LEAST_ISPS, LEAST_FAILED = 2, 2, 3
+ALONE_FAILED = 5
 ELSEWHERE = 0.25  # a larger share of failures in the other groups means that it isn't this group's
 
 
@@ -133,7 +134,7 @@ def _carriers(fleet: Fleet, made: Calls, inside: Calls) -> list[Found]:
         for first, last in stretches:
             here = mine.within(first, last)
             hit = np.unique(here.site[here.failed])
-            if int(here.failed.sum()) < LEAST_FAILED:
+            if int(here.failed.sum()) < (LEAST_FAILED if len(hit) >= LEAST_SITES else ALONE_FAILED):
                 continue
             control = others.within(first - 5, last + 5)
             if len(control.failed) >= 3 and control.failed.mean() > ELSEWHERE:
@@ -159,7 +160,7 @@ def _providers(fleet: Fleet, made: Calls) -> list[Found]:
     mines = [made.of(members) for members in groups]
     taken: set[tuple[int, int, int]] = set()
     for members, mine, stretches in zip(
-        groups, mines, windows(mines, len(fleet.seen[0]), 4.0, 0.4, GROUP_STAY), strict=True
+        groups, mines, windows(mines, len(fleet.seen[0]), 3.5, 0.4, GROUP_STAY), strict=True
     ):
         others = made.of([i for i, p in enumerate(providers) if p != providers[members[0]]])
         for first, last in stretches:

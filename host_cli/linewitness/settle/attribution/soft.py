@@ -20,6 +20,7 @@ SOFT_STAY = 3.5
 BAD_AT = 20.0
 SPREAD = 8.0
 STRONGEST = 1.5
+SPARED = 0.02  # share of bad rounds that faults alone may make up
 HOPELESS, DIPPED = 60.0, 3.0
 FULL_LINE = 0.8
 ECHOES = 12
@@ -52,7 +53,15 @@ def soft_evidence(seen: Seen, hard: Flags) -> Small:
     evidence = np.clip((level - BAD_AT) / SPREAD, -STRONGEST, STRONGEST)
     # Half of all rounds may be whole in a fault that comes and goes: what is far too bad for noise says more.
     evidence = np.where(level > HOPELESS, DIPPED, evidence)
+    evidence = np.where(evidence > 0, evidence * _weight(level), evidence)
     return np.where(hard | np.isnan(evidence), 0.0, evidence).astype(np.float32)
+
+
+def _weight(level: Small) -> float:
+    """Return how much a bad round says at this site, 0..1: little where many are bad on any day (a noisy radio link)."""
+    known = level[~np.isnan(level)]
+    usual = float((known > BAD_AT).mean()) if len(known) else 0.0
+    return float(np.log(0.75 / np.clip(usual - SPARED, 0.01, 0.6)) / np.log(75.0))
 
 
 @dataclass(frozen=True, slots=True)
