@@ -31,7 +31,7 @@ from linewitness.errors import LinewitnessError, UsageProblem, cannot_access
 
 COMMANDS = {
     "init": "Make a fleet folder: config, fleet key, ledger, broker certificate.",
-    "site": "Branch offices: add, list, show.",
+    "site": "Branch offices: add, list, show, survey, line.",
     "witness": "Boards: flash, enrol, list, retire.",
     "plan": "What the witnesses measure: publish, show, cost.",
     "broker": "Run the embedded MQTT broker.",

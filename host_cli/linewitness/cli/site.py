@@ -1,4 +1,4 @@
-"""`linewitness site`: add, list, show."""
+"""`linewitness site`: add, list, show, survey, line."""
 
 from __future__ import annotations
 
@@ -124,3 +124,69 @@ def _render_site(value: dict[str, object]) -> str:
 def show(fleet: Fleet, name: str) -> dict[str, object]:
     """Show a site and its targets."""
     return asdict(fleet.site(name))
+
+
+def _render_survey(value: dict[str, object]) -> str:
+    hops = value["hops"]
+    assert isinstance(hops, (list, tuple))
+    lines = [f"{i:3}  {hop or 'silent'}" for i, hop in enumerate(hops, 1)]
+    lines.append(f"router {value['router'] or 'unknown'}, the ISP's first hop {value['isp_hop'] or 'unknown'}")
+    findings = value["findings"]
+    assert isinstance(findings, (list, tuple))
+    lines += [str(text) for text in findings]
+    if value["isp_hop"]:
+        lines.append(f"for the site: --isp-hop {value['isp_hop']}")
+    return "\n".join(lines)
+
+
+@command(site, fleet=False, render=_render_survey)
+@click.option("--towards", default="1.1.1.1", show_default=True, help="A host far away (dotted address).")
+def survey(towards: str) -> dict[str, object]:
+    """Find the ISP's first hop and NAT in the way, from a computer in the branch.
+
+    Example: linewitness site survey --towards 9.9.9.9
+    """
+    import ipaddress
+
+    from linewitness import survey as path
+
+    try:
+        ipaddress.IPv4Address(towards)
+    except ValueError:
+        raise UsageProblem(f"wanted a dotted IPv4 address, got '{towards}'", "--towards", "1.1.1.1") from None
+    try:
+        hops = path.trace(towards)
+    except OSError as e:
+        raise CannotDo(e.strerror or str(e), towards, "the network of this computer") from e
+    if not hops:
+        raise CannotDo("no hop answered", towards, "another --towards, or a computer on the branch's LAN")
+    return asdict(path.judge(hops))
+
+
+def _render_line(value: dict[str, object]) -> str:
+    from linewitness.evidence.stamps import utc
+
+    changes = value["changes"]
+    assert isinstance(changes, (list, tuple))
+    rows = [
+        (utc(c["at_us"]) if c["at_us"] else "before its clock", c["witness"], c["source"], c["what"]) for c in changes
+    ]
+    findings = value["findings"]
+    assert isinstance(findings, (list, tuple))
+    return "\n".join([table(("at", "witness", "told by", "what"), rows), *map(str, findings)])
+
+
+@command(site, render=_render_line)
+@click.argument("name")
+def line(fleet: Fleet, name: str) -> dict[str, object]:
+    """Show what the witnesses were told of a site's public address: changes, backup access, double NAT.
+
+    Example: linewitness site line leeds
+    """
+    from linewitness.line import facts
+
+    fleet.site(name)
+    with fleet.ledger() as book:
+        plans = {item.sha256: item.content for item in book.items("plan")}
+        batches = ((stored.witness, stored.cose, stored.body) for stored in book.batches(site=name))
+        return asdict(facts(batches, plans.get))

@@ -1,0 +1,74 @@
+"""What the signed batches say of a site's line: public addresses and their changes, backup access, NAT behind NAT.
+
+A router (UPnP IGD) and a server outside (STUN) both tell the public address. Where the router's is a private one or
+another than the server saw, somebody translates once more between them: double NAT, or the ISP's (RFC 6598).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from linewitness.survey import CARRIER_GRADE, PRIVATE
+from linewitness_wire import codes, cose, record
+from linewitness_wire import plan as wire
+from linewitness_wire.errors import WireError
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One change: at UTC microseconds (None before the witness knew the time), who told it, what."""
+
+    witness: str
+    at_us: int | None
+    source: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class LineFacts:
+    """All changes in order, and what follows from the newest of each source."""
+
+    changes: tuple[Told, ...]
+    findings: tuple[str, ...]
+
+
+def facts(batches: Iterable[tuple[str, bytes, bytes | None]], plan_of: Callable[[bytes], bytes | None]) -> LineFacts:
+    """Return what batches (witness, COSE_Sign1, body) tell; plan_of gives a plan's octets by its digest, or None."""
+    changes: list[Told] = []
+    newest: dict[tuple[str, str], str] = {}
+    for witness, octets, body in batches:
+        if body is None:
+            continue
+        try:
+            header, events = record.decode_header(cose.split(octets).payload), record.decode_body(body).events
+            found = plan_of(header.plan)
+            targets = wire.decode_plan(found).targets if found is not None else []
+        except WireError:  # a batch of a later version says nothing that is understood here
+            continue
+        for kind, at_us, *details in events:
+            when = (
+                None if header.clock.utc_us is None else header.clock.utc_us - header.end_us + header.start_us + at_us
+            )
+            if kind == codes.EVENT_PUBLIC_ADDRESS:
+                method = codes.METHOD_NAMES[targets[details[0]].method] if details[0] < len(targets) else "unknown"
+                address = ".".join(map(str, details[1]))
+                newest[witness, method] = address
+                changes.append(Told(witness, when, method, address))
+            elif kind == codes.EVENT_BACKUP:
+                changes.append(Told(witness, when, "backup", "on backup access" if details[0] else "on the usual line"))
+    return LineFacts(tuple(changes), tuple(_findings(newest)))
+
+
+def _findings(newest: dict[tuple[str, str], str]) -> list[str]:
+    result = []
+    for witness in sorted({witness for witness, _ in newest}):
+        router, outside = newest.get((witness, "igd")), newest.get((witness, "stun"))
+        if router is not None and any(ipaddress.ip_address(router) in network for network in PRIVATE):
+            result.append(f"{witness}: double NAT: the router's own public address is the private {router}")
+        elif router is not None and ipaddress.ip_address(router) in CARRIER_GRADE:
+            result.append(f"{witness}: carrier-grade NAT: the router's own public address is {router} (RFC 6598)")
+        elif router is not None and outside is not None and router != outside:
+            result.append(f"{witness}: double NAT: the router says {router}, a server outside saw {outside}")
+    return result
