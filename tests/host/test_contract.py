@@ -186,6 +186,29 @@ def test_a_contract_with_one_credit_may_write_it_as_a_table() -> None:
     assert [(p.line, p.key) for p in problems] == [(28, "credit[0].band[1].below_percent")]
 
 
+NONSENSE = (
+    '""', "-1", "0", "1e400", "nan", "inf", "true", "[]", "{}", '"x"', "1979-05-27T07:32:00Z", "1979-05-27", "07:32:00",
+    "[[1]]", "99999999999999999999", '["x"]', "[{a = 1}]", "0.00000001", "[[1979-05-27T07:32:00, 1979-05-27T07:32:00]]",
+)  # fmt: skip
+
+
+def documented() -> str:
+    return (Path(__file__).parents[2] / "docs" / "contract.md").read_text().split("```toml\n")[1].split("```")[0]
+
+
+def test_nonsense_at_any_place_is_refused_or_read_and_never_an_accident() -> None:
+    lines = documented().splitlines()
+    refused = 0
+    for i, line in enumerate(lines):
+        key = line.partition(" ")[0]
+        changes = [f"{key} = {value}" for value in NONSENSE[i % 4 :: 4]] if line[:1].isalpha() else []
+        for change in [*changes, "", f"{line}x", line.strip("[]").join("[]")]:
+            contract, problems = check("\n".join([*lines[:i], change, *lines[i + 1 :]]))
+            assert (contract is None) == any(not p.warning for p in problems)
+            refused += contract is None
+    assert refused > 400
+
+
 def test_lines_are_found_past_texts_of_several_lines() -> None:
     long = GOOD.replace('name = "acme"', 'name = """\n[downtime]\nacme = 1\n"""', 1)
     _, problems = check(long.replace("min_continuous_s = 0", "min_continuous_s = -1"))
@@ -247,6 +270,4 @@ def test_a_template_is_printed_and_written_once(tmp_path: Path) -> None:
 
 
 def test_the_contract_in_the_documentation_holds() -> None:
-    text = (Path(__file__).parents[2] / "docs" / "contract.md").read_text()
-    example = text.split("```toml\n")[1].split("```")[0]
-    assert check(example)[1] == []
+    assert check(documented())[1] == []

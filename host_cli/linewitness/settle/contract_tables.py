@@ -62,7 +62,7 @@ def _text(says: str, **more: object) -> Key:
     return Key(says, (str,), **more)  # type: ignore[arg-type]
 
 
-def _number(says: str, most: int | None = None, **more: object) -> Key:
+def _number(says: str, most: int = 1_000_000_000, **more: object) -> Key:
     return Key(says, (int, Decimal), least=0, most=most, **more)  # type: ignore[arg-type]
 
 
