@@ -22,7 +22,7 @@ from linewitness.model import (
     TicketEvent,
     Verdict,
 )
-from linewitness.settle.account import SiteEvidence, account
+from linewitness.settle.account import SiteEvidence, account, classify
 from linewitness.settle.calendar import month_interval, window_interval
 from linewitness.settle.contract import Contract, load
 from linewitness.settle.intervals import intersect, length, subtract, union
@@ -411,6 +411,60 @@ def test_more_of_the_providers_never_claims_less_and_more_of_anothers_never_more
         assert after.claimed_max_s <= before.claimed_max_s
     fewer = of(terms, verdicts, [s for s in spans if s.state is State.UP], tickets)
     assert fewer.claimed_s == before.claimed_s  # a hole that is told and one that is not are the same
+
+
+def slowly(terms: Contract, verdicts, spans, tickets, posts, at_us: int) -> str:
+    """Return the class of one instant straight from docs/contract.md, by asking each rule in turn."""
+
+    def held(v: Verdict, widest: bool) -> bool:
+        start, end = (v.start.earliest_us, v.end.latest_us) if widest else (v.start.latest_us, v.end.earliest_us)
+        return start <= at_us < end
+
+    known = any(s.start.earliest_us <= at_us < s.end.latest_us for s in spans if s.state is State.UP)
+    hidden = any(s.start.earliest_us <= at_us < s.end.latest_us for s in spans if s.state is State.UNMEASURED)
+    theirs = [v for v in verdicts if v.side is Side.PROVIDER and held(v, False)]
+    for side in (Side.CUSTOMER, Side.ISP, Side.TRANSIT):
+        if any(v.side is side and held(v, True) for v in verdicts):
+            return f"not claimable {side}"
+    if hidden or not known:
+        return "unknown"
+    if theirs and any(p.scheduled_for_us <= at_us < p.scheduled_until_us for p in posts):
+        return "excluded 4.2"
+    if any(v.claimable for v in theirs):
+        return "claimed" if terms.downtime.starts_at == "failure" or started(verdicts, tickets, at_us) else (
+            "not claimable before the ticket")  # fmt: skip
+    if theirs:
+        return "not claimable provider, not confirmed from outside"
+    for side in (Side.UNDETERMINED, Side.CARRIER):
+        if any(v.side is side and held(v, True) for v in verdicts):
+            return f"not claimable {side}"
+    return "unknown" if any(held(v, True) for v in verdicts) else "up"
+
+
+def started(verdicts, tickets, at_us: int) -> bool:
+    """Return whether a ticket was opened by an instant within the downtime that holds it (these are never closed)."""
+    cores = [(v.start.latest_us, v.end.earliest_us) for v in verdicts if v.claimable]
+    return any(t.opened_us <= at_us for t in tickets) and any(a <= at_us < b for a, b in cores)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(VERDICTS, max_size=5), HOLES, st.sampled_from([contract(), contract("ticket")]), TICKETS, POSTS,
+    st.lists(st.integers(START, END - 1), min_size=3, max_size=8),
+)  # fmt: skip
+def test_each_instant_has_the_class_that_a_slow_reader_of_the_rules_gives_it(
+    verdicts, holes, terms, tickets, posts, instants
+) -> None:
+    spans = spans_without(holes)
+    evidence = SiteEvidence("leeds", verdicts, spans, tickets)
+    parts = classify(terms, terms.commitments[0], evidence, (START, END), posts).parts
+    edges = [
+        b + d for v in verdicts for at in (v.start, v.end) for b in (at.earliest_us, at.latest_us) for d in (-1, 0)
+    ]
+    edges += [b + d for p in posts for b in (p.scheduled_for_us or 0, p.scheduled_until_us or 0) for d in (-1, 0)]
+    for at_us in [*instants, *(e for e in edges if START <= e < END)]:
+        found = [name for name, intervals in parts.items() if any(a <= at_us < b for a, b in intervals)]
+        assert found == [slowly(terms, verdicts, spans, tickets, posts, at_us)]
 
 
 INTERVALS = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)), max_size=6)
