@@ -75,10 +75,10 @@ class Calls:
         limit = self._device.profile.watchdog_max_ms
         if not 0 < timeout_ms <= limit:
             raise ValueError(f"timeout exceeds {limit}")
-        self._device.start_watchdog(timeout_ms)
+        self._device.watchdog.start(timeout_ms)
 
     def wdt_feed(self) -> None:
-        self._device.feed_watchdog()
+        self._device.watchdog.feed()
 
     # Sockets.
 

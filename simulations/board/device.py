@@ -28,9 +28,10 @@ from simulations.board.ports import EAGAIN
 from simulations.board.profile import EPOCH_S
 from simulations.board.reactor import Reactor
 from simulations.board.romfs import Romfs
-from simulations.board.scheduler import RealScheduler, Timer, VirtualScheduler
+from simulations.board.scheduler import RealScheduler, VirtualScheduler
 from simulations.board.settings import Settings, derived_id, make_network
 from simulations.board.sockets import POLLIN, POLLOUT, Counters, SocketTable
+from simulations.board.watchdog import Watchdog
 
 __all__ = ["Device", "Settings"]
 
@@ -97,8 +98,7 @@ class Device:
         self._finished: bytes | None = None
         self._interrupted = False
         self._stall_us = 0
-        self._watchdog: Timer | None = None
-        self._watchdog_ms = 0
+        self.watchdog = Watchdog(self.scheduler.call_later, lambda: self.reset("WDT_RESET"))
         self._heap_asked: list[Callable[[int], None]] = []
 
     # Power.
@@ -143,7 +143,7 @@ class Device:
         self._stall_us = 0
         self.failure = b""
         self.pieces.clear()
-        self._stop_watchdog()
+        self.watchdog.stop()
         self.note("off", cause=cause)
 
     def reset(self, cause: str = "HARD_RESET") -> None:
@@ -275,23 +275,6 @@ class Device:
         for tell in asked:
             tell(octets)
 
-    def start_watchdog(self, timeout_ms: int) -> None:
-        self._watchdog_ms = timeout_ms
-        self.feed_watchdog()
-
-    def feed_watchdog(self) -> None:
-        timeout_ms = self._watchdog_ms
-        self._stop_watchdog()
-        if timeout_ms:
-            self._watchdog_ms = timeout_ms
-            self._watchdog = self.scheduler.call_later(timeout_ms * 1000, lambda: self.reset("WDT_RESET"))
-
-    def _stop_watchdog(self) -> None:
-        self._watchdog_ms = 0
-        if self._watchdog is not None:
-            self._watchdog.cancel()
-            self._watchdog = None
-
     # Requests of the machine.
 
     def _read_console(self) -> None:
@@ -312,13 +295,23 @@ class Device:
         if octets:
             self.console.printed(octets)
         if requests is None:
-            self.power_off("machine ended")
+            self._machine_died(machine)
             return
         for request in requests:
             if request.operation == vm_machine.CONSOLE:
                 self.console.printed(request.body)
             else:
                 self._handle(request)
+
+    def _machine_died(self, machine: Machine) -> None:
+        """It could not even report what it raised (no memory): as on a board, only the watchdog gets it out of that."""
+        if not self.watchdog.is_on:
+            self.power_off("machine ended")
+            return
+        self.reactor.forget(machine.requests)
+        self._poll = None
+        machine.computing = False
+        self.note("died")
 
     def _handle(self, request: Request) -> None:
         operation, body, ahead_us = request
