@@ -59,6 +59,8 @@ print(json.dumps({'mpy': sys.implementation._mpy, 'machine': sys.implementation.
     'version': list(sys.implementation.version), 'free': _v[0] * _v[3]}))
 """
 
+_RESTART = b"import os\ntry:\n os.remove('/lives')\nexcept OSError:\n pass\nimport machine\nmachine.reset()"
+
 
 class Prompt:
     """A board at its raw prompt. Every method raises CannotDo when the board does not do as told."""
@@ -141,9 +143,12 @@ class Prompt:
             self._line.fs_rmfile(path)
 
     def restart(self) -> None:
-        """Reset the board, which then runs its program; the line is closed."""
+        """Reset the board, which then runs its program; the line is closed.
+
+        A Pico calls this reset the watchdog's: what its program counted as crashes (witness/lives.py) is forgotten before.
+        """
         with contextlib.suppress(TransportError, OSError):  # a board that resets at once answers nothing more
-            self._line.exec_raw_no_follow(b"import machine\nmachine.reset()")
+            self._line.exec_raw_no_follow(_RESTART)
         self.close()
 
     @contextlib.contextmanager
