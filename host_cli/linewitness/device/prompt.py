@@ -145,7 +145,7 @@ class Prompt:
     def restart(self) -> None:
         """Reset the board, which then runs its program; the line is closed.
 
-        A Pico calls this reset the watchdog's: what its program counted as crashes (witness/lives.py) is forgotten before.
+        A Pico calls this reset the watchdog's: the crashes that its program counted (witness/lives.py) are forgotten.
         """
         with contextlib.suppress(TransportError, OSError):  # a board that resets at once answers nothing more
             self._line.exec_raw_no_follow(_RESTART)
