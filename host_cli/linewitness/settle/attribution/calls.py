@@ -21,6 +21,7 @@ from linewitness.settle.attribution.quality import BAD_IMPAIRMENT, impairment_of
 from linewitness.settle.attribution.tracks import runs, sticky
 
 GROUP_STAY = 5.5
+END_STAY = 2.0
 REACH = 5  # rounds: about how often a site calls
 COMMON = 0.4
 SITE_STAY = 4.0
@@ -206,6 +207,14 @@ def shares(own: Calls, here: Calls) -> bool:
 def _ends(fleet: Fleet, made: Calls, here: Calls) -> tuple[float, float]:
     """Return ends in s: halfway between a group's last good call and its first failed one, and back."""
     seen = fleet.seen[0]
+    rate = float(np.clip(here.failed.mean(), 0.35, 0.95))
+    # Within the stretch, what fails at the stretch's own rate: a stray failure beside it moves no end.
+    speaks = float(np.log(rate / HEALTHY_FAILS)), float(-np.log((1 - rate) / (1 - HEALTHY_FAILS)))
+    cores = windows([made], len(seen), *speaks, END_STAY)[0]
+    low, high = int(here.round.min()), int(here.round.max())
+    inner = [(a, b) for a, b in cores if a <= high and b > low]
+    trimmed = here.within(min(a for a, _ in inner), max(b for _, b in inner)) if inner else here
+    here = trimmed if trimmed.failed.any() else here
     failed = here.round[here.failed]
     first, last = int(failed.min()), int(failed.max()) + 1
     before = made.round[(made.round < first) & ~made.failed]

@@ -15,6 +15,7 @@ import numpy as np
 
 from linewitness.settle.attribution.fleet import Fleet, episodes
 from linewitness.settle.attribution.found import ACCESS, PROVIDER, ROUTER, TRANSIT, UNDETERMINED
+from linewitness.settle.attribution.likelihood import Likelihood
 from linewitness.settle.attribution.rounds import ANCHORS, Flags
 from linewitness.settle.attribution.seen import Small
 
@@ -180,6 +181,7 @@ def judge(fleet: Fleet, found: list[Episode]) -> None:
     for e in found:
         _judge(fleet, pool, e)
     _one_cause(pool, found)
+    _confirm(fleet, found)
 
 
 def _judge(fleet: Fleet, pool: Pool, e: Episode) -> None:
@@ -408,3 +410,19 @@ def _one_cause(pool: Pool, found: list[Episode]) -> None:
             taken.append((e, UNDETERMINED))
     for e, side in taken:
         e.side, e.rule, e.candidates = side, "not_one_provider", ("customer", *OUTSIDE)
+
+
+def _confirm(fleet: Fleet, found: list[Episode]) -> None:
+    """Leave undetermined what method two does not confirm."""
+    accused = [e for e in found if e.side == PROVIDER and e.rule != "code"]
+    if not accused:
+        return
+    second = Likelihood(fleet)
+    answers: dict[tuple[object, ...], bool] = {}
+    for e in accused:
+        facts = fleet.seen[e.index].facts
+        key = (facts.provider, facts.edge, e.track, e.first // 4, e.last // 4)
+        if key not in answers:
+            answers[key] = second.confirms(e.index, e.track, e.first, e.last)
+        if not answers[key]:
+            e.side, e.rule, e.candidates = UNDETERMINED, f"unconfirmed_{e.rule}", OUTSIDE
