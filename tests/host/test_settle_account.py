@@ -281,6 +281,23 @@ def test_one_downtime_of_two_verdicts_is_long_enough_together() -> None:
     assert a.claims == ((START, START + 14 * MINUTE),)
 
 
+def test_the_minimum_is_asked_of_what_is_left_without_maintenance_and_holes() -> None:
+    terms = contract(minimum=600)
+    assert reckon(verdict(0, 10 * MINUTE), terms=terms).claimed_s == 600  # the minimum itself is enough
+    assert reckon(verdict(0, 10 * MINUTE - 1), terms=terms).claimed_s == 0
+    run = verdict(0, 30 * MINUTE)
+    a = reckon(run, terms=terms, posts=(maintenance(5 * MINUTE, 10 * MINUTE),))
+    assert (a.claimed_s, a.excluded_s, a.not_claimable_s) == (1200, (("4.2", 300),), (("shorter than 600 s", 300),))
+    spans = (span(State.UP, START, START + 21 * MINUTE), span(State.UP, START + 22 * MINUTE, END))
+    a = reckon(run, terms=terms, spans=spans)
+    assert (a.claimed_s, a.unknown_s, a.not_claimable_s) == (21 * 60, 60, (("shorter than 600 s", 480),))
+
+
+def test_a_claim_is_rounded_down_whatever_is_left_over() -> None:
+    a = reckon(verdict(HOUR, HOUR + 1_999_999))
+    assert (a.claimed_s, a.claimed_max_s, a.up_s) == (1, 2, a.total_s - 1)
+
+
 def test_a_downtime_over_midnight_of_the_month_is_long_enough_as_a_whole() -> None:
     over = verdict(-6 * MINUTE, 6 * MINUTE)
     spans = (span(State.UP, START - HOUR, END),)
