@@ -28,6 +28,11 @@ Utc = namedtuple("Utc", ("offset_us", "bound_us", "at_us", "source"))
 """UTC = monotonic + offset_us, within bound_us, as found at monotonic at_us."""
 
 
+def drift_us(duration_us: int) -> int:
+    """How wrong the crystal may have become over a duration."""
+    return duration_us * DRIFT_PPM // 1_000_000
+
+
 class Clock:
     """Monotonic time, UTC and stalls, from the ticks_us, ticks_diff and sleep_ms of a port."""
 
@@ -93,7 +98,7 @@ class Clock:
         """The error bound of UTC at monotonic at_us. Requires `synchronised`."""
         utc = self._utc
         assert utc is not None, "not synchronised"
-        return utc.bound_us + abs(at_us - utc.at_us) * DRIFT_PPM // 1_000_000 + 1
+        return utc.bound_us + drift_us(abs(at_us - utc.at_us)) + 1
 
     def utc_at(self, at_us: int) -> int | None:
         """UTC at monotonic at_us in microseconds since 1970, None before the first synchronisation."""

@@ -2,7 +2,7 @@
 
     key             the 32-octet seed | 4 octets of check
     00000001.seg    segments, in the order in which they were begun; each is a row of frames
-    state           CBOR [segment, kid, seq, command counter, anchor] | check: what is acknowledged; written rarely
+    state           CBOR [segment, kid, seq, command counter, anchor] | check: written with each command
 
     frame: +0 'L' 'W' | +2 kind | +3 flags | +4 seq (4) | +8 octets of part A (2) | +10 of part B (2) | +12 check (4)
            +16 part A | part B          big-endian; check = first 4 octets of SHA-256 over the frame without it
@@ -10,6 +10,8 @@
             its end_us (8) | boot count when the segment was begun (4)
       BATCH seq of the batch, A: COSE_Sign1, B: body (empty where it was trimmed); flags: QUIET
       BOOT  seq: the boot count that begins here
+      ACK   what is acknowledged, written with the next BATCH or BOOT: seq, A: kid (8) | its segment (4), B: the anchor
+            where it is new
 
 Rules, whatever the moment at which the power fails:
 - A frame counts when it is whole; reading a segment ends at the first that is not (a torn tail), and what is written
@@ -19,83 +21,46 @@ Rules, whatever the moment at which the power fails:
   own: the same number can't be signed twice. A retired key's batches stay until they are acknowledged.
 - The newest segment is never deleted, so neither is the newest batch. Acknowledged segments go first, oldest first, and
   only when their room is needed; then bodies (never headers) are dropped, oldest quiet ones first, then oldest.
+- Nothing is written but by `open`, `append` and `accept_command`: whoever calls them sees to it that no call-quality
+  window runs. Acknowledgements that come in between are written with the next batch.
 """
 
-import hashlib
 import os
-import struct
 from collections import namedtuple
 
-from linewitness_wire import cbor, chain, cose, record
+from linewitness_wire import cbor, chain, cose
+
+from .frames import (
+    ACK_FRAME_OCTETS,
+    FLAG_QUIET,
+    FRAME_HEAD_OCTETS,
+    HEAD_FRAME_OCTETS,
+    KIND_BATCH,
+    KIND_BOOT,
+    KIND_HEAD,
+    ack_frame,
+    check,
+    frame,
+    head_frame,
+    read_frame,
+    scan,
+)  # fmt: skip
 
 SEGMENT_OCTETS = 16_384
-FRAME_HEAD_OCTETS = 16
-HEAD_FRAME_OCTETS = FRAME_HEAD_OCTETS + 56
-KIND_HEAD, KIND_BATCH, KIND_BOOT = 1, 2, 3
-FLAG_QUIET = 1  # nothing changed in this batch: its body goes first
-
-Entry = namedtuple("Entry", ("kid", "seq", "cose", "body", "segment", "end"))
-"""One batch of the journal: kid of its key, sequence number, COSE_Sign1, body or None where it was trimmed; its segment
-and the offset behind it."""
-
-_Frame = namedtuple("_Frame", ("kind", "flags", "seq", "part_a", "part_b", "end"))
-
-
 RESERVE_OCTETS = 65_536  # of the file system, for what is not the journal's and for writing a segment again
 BLOCK_OCTETS = 4096  # littlefs gives a file whole blocks
+
+Entry = namedtuple("Entry", ("kid", "seq", "cose", "body", "segment", "end", "trims"))
+"""One batch of the journal: kid of its key, sequence number, COSE_Sign1, body or None where it was trimmed; its segment
+and the offset behind it, as it was after so many trims."""
 
 
 class JournalFull(Exception):
     """There is room for no further header; nothing was written."""
 
 
-def _check(octets: bytes) -> bytes:
-    return hashlib.sha256(octets).digest()[:4]
-
-
-def _frame(kind: int, flags: int, seq: int, part_a: bytes, part_b: bytes) -> bytes:
-    head = struct.pack(">2sBBIHH", b"LW", kind, flags, seq, len(part_a), len(part_b))
-    return head + _check(head + part_a + part_b) + part_a + part_b
-
-
-def _read_frame(file, at: int) -> "_Frame | None":
-    """The whole frame that begins at `at`, where the file stands; None for the end of the file or a torn tail."""
-    head = file.read(FRAME_HEAD_OCTETS)
-    if len(head) < FRAME_HEAD_OCTETS or head[:2] != b"LW":
-        return None
-    _, kind, flags, seq, length_a, length_b = struct.unpack(">2sBBIHH", head[:12])
-    parts = file.read(length_a + length_b)
-    if len(parts) < length_a + length_b or _check(head[:12] + parts) != head[12:]:
-        return None
-    return _Frame(kind, flags, seq, parts[:length_a], parts[length_a:], at + FRAME_HEAD_OCTETS + len(parts))
-
-
-def _head_frame(kid: bytes, head: chain.Head, boot: int) -> bytes:
-    before = kid + head.digest + struct.pack(">IQI", head.boot, head.end_us, boot)
-    return _frame(KIND_HEAD, 0, head.seq, before, b"")
-
-
-def _head_after(frame) -> chain.Head:
-    """The head of the chain after a BATCH frame."""
-    header = record.decode_header(cose.split(frame.part_a).payload)
-    return chain.Head(header.seq, cose.digest(frame.part_a), header.boot, header.end_us)
-
-
 def _blocks(octets: int) -> int:
     return (octets + BLOCK_OCTETS - 1) // BLOCK_OCTETS * BLOCK_OCTETS
-
-
-def _frame_follows(file, at: int) -> bool:
-    """Whether a whole frame begins anywhere at or after `at`."""
-    file.seek(at)
-    rest = file.read()
-    place = rest.find(b"LW")
-    while place >= 0:
-        file.seek(at + place)
-        if _read_frame(file, at + place) is not None:
-            return True
-        place = rest.find(b"LW", place + 1)
-    return False
 
 
 def read_checked(path: str) -> "bytes | None":
@@ -105,7 +70,7 @@ def read_checked(path: str) -> "bytes | None":
             octets = file.read()
     except OSError:
         return None
-    if len(octets) < 4 or _check(octets[:-4]) != octets[-4:]:
+    if len(octets) < 4 or check(octets[:-4]) != octets[-4:]:
         return None
     return octets[:-4]
 
@@ -113,7 +78,7 @@ def read_checked(path: str) -> "bytes | None":
 def write_checked(path: str, octets: bytes) -> None:
     """Put octets and their check into the place of a file at once: a power cut leaves the old or the new."""
     with open(path + ".new", "wb") as file:
-        file.write(octets + _check(octets))
+        file.write(octets + check(octets))
         file.flush()
     os.rename(path + ".new", path)
 
@@ -137,7 +102,9 @@ class Journal:
         self._trimmed_quiet = 0  # the segments up to this one have lost their quiet bodies
         self._trimmed_all = 0  # ... all their bodies
         self._trims: "list[tuple[int, int, int]]" = []
+        self._trim_count = 0
         self._acknowledged = (0, b"", 0)  # segment, kid, seq; in flash it may be older: then some are sent again
+        self._noted: "tuple | None" = None  # newest segment, acknowledged and anchor, as the last ACK frame has them
         self._cursor = (0, 0)  # segment and offset of the next frame to send
         self._skip = (b"", 0)  # batches of this key up to this number are not sent from there
         self.signer: "object | None" = None
@@ -163,7 +130,7 @@ class Journal:
         self._recover(numbers)
         if begin_boot:
             self.boot += 1
-            self._write(_frame(KIND_BOOT, 0, self.boot, b"", b""), False)
+            self._write(frame(KIND_BOOT, 0, self.boot, b"", b""), False)
         segment, kid, seq = self._acknowledged
         self._cursor = (max(self._oldest, segment), 0)
         self._skip = (kid, seq)
@@ -200,16 +167,28 @@ class Journal:
 
     def _recover(self, numbers: list) -> None:
         if numbers:
-            kid, head, self.boot, end, torn, damaged = self._scan(self._newest)
-            if not torn:
-                self._appending_at = end
+            found = self._scan(self._newest)
+            self.boot = found.boot
+            if not found.torn:
+                self._appending_at = found.end
+            self._note_acknowledged(found, numbers)
             known = self._acknowledged
-            behind = known[1] == kid and known[2] > head.seq
-            if self.kid and kid == self.kid and not damaged and not behind:
-                self.head = head
+            behind = known[1] == found.kid and known[2] > found.head.seq
+            if self.kid and found.kid == self.kid and not found.damaged and not behind:
+                self.head = found.head
                 return
         self.retired = bool(self.kid)
         self._begin_key()
+
+    def _note_acknowledged(self, found, numbers: list) -> None:
+        """Take what the last ACK frame says, where `state` does not know better."""
+        if found.acknowledged is None and len(numbers) > 1:
+            found = self._scan(numbers[-2])  # the power failed before the newest segment had a frame of its own
+        said = found.acknowledged
+        known = self._acknowledged
+        if said is not None and (said[0] > known[0] or (said[0] == known[0] and said[2] > known[2])):
+            self._acknowledged = said
+            self.anchor = found.anchor or self.anchor
 
     def _begin_key(self) -> None:
         """Make a new key. The segment that begins its chain is written first: a key without it would be retired."""
@@ -224,31 +203,12 @@ class Journal:
         self.signer = signer = self._make_signer(seed)
         self.kid = signer.kid
 
-    def _scan(self, number: int) -> tuple:
-        """(kid, head, boot, end of the whole frames, torn, damaged) of a segment.
-
-        torn: something follows that is no whole frame. damaged: whole frames follow that, or the first is none, so that
-        this is no power cut and the head may be older than what was published.
-        """
-        kid, head, boot, end = b"", chain.START, 0, 0
-        with open(self._segment(number), "rb") as file:
-            while True:
-                frame = _read_frame(file, end)
-                if frame is None:
-                    break
-                if frame.kind == KIND_HEAD:
-                    kid = frame.part_a[:8]
-                    last_boot, end_us, boot = struct.unpack(">IQI", frame.part_a[40:])
-                    head = chain.Head(frame.seq, frame.part_a[8:40], last_boot, end_us)
-                elif frame.kind == KIND_BATCH:
-                    head = _head_after(frame)
-                    boot = max(boot, head.boot)
-                elif frame.kind == KIND_BOOT:
-                    boot = max(boot, frame.seq)
-                end = frame.end
-            torn = os.stat(self._segment(number))[6] != end
-            damaged = not kid or (torn and _frame_follows(file, end + 1))
-        return kid, head, boot, end, torn, damaged
+    def _scan(self, number: int):
+        """frames.Found of a segment."""
+        path = self._segment(number)
+        octets = os.stat(path)[6]
+        with open(path, "rb") as file:
+            return scan(file, octets)
 
     def _segment(self, number: int) -> str:
         return "%s/%08d.seg" % (self._folder, number)
@@ -262,30 +222,35 @@ class Journal:
         """
         head = chain.follow(self.head, header, cose.digest(cose_octets))
         try:
-            self._write(_frame(KIND_BATCH, FLAG_QUIET if quiet else 0, header.seq, cose_octets, body), True)
+            self._write(frame(KIND_BATCH, FLAG_QUIET if quiet else 0, header.seq, cose_octets, body), True)
         except OSError:
             # What failed may have reached the flash whole: signing its number again would be a fork.
-            if self._scan(self._newest)[1].digest != head.digest:
+            if self._scan(self._newest).head.digest != head.digest:
                 raise
         self.head = head
 
     def _write(self, octets: bytes, limited: bool) -> None:
         """Append to the newest segment, or begin one. A BOOT frame is written even where no room is left."""
         at = self._appending_at
-        if at is None or at + len(octets) > SEGMENT_OCTETS:
+        if at is None or at + ACK_FRAME_OCTETS + len(octets) > SEGMENT_OCTETS:
             if limited:
                 self._make_room()
             at = self._begin_segment()
+        noted = (self._newest, self._acknowledged, self.anchor)
+        if noted != self._noted and self._acknowledged[0]:
+            known = self._noted is not None and self._noted[0] == self._newest and self._noted[2] == self.anchor
+            octets = ack_frame(*self._acknowledged, None if known else self.anchor) + octets
         self._appending_at = None  # until it is known to be whole; after a failure a new segment is begun
         with open(self._segment(self._newest), "ab") as file:
             file.write(octets)
             file.flush()
         self._appending_at = at + len(octets)
         self._used_octets += _blocks(self._appending_at) - _blocks(at)
+        self._noted = noted
 
     def _begin_segment(self) -> int:
         """Begin the newest segment with the head of the chain; return how many octets it has."""
-        octets = _head_frame(self.kid, self.head, self.boot)
+        octets = head_frame(self.kid, self.head, self.boot)
         number = self._newest + 1
         with open(self._segment(number), "wb") as file:
             file.write(octets)
@@ -298,6 +263,12 @@ class Journal:
         return len(octets)
 
     # --- room ---
+
+    @property
+    def fill_percent(self) -> int:
+        """How much of the room is taken by what is not acknowledged, the segment in which it begins left out."""
+        full = self._newest - max(self._oldest, self._acknowledged[0])
+        return full * SEGMENT_OCTETS * 100 // max(self._room_octets, 1)
 
     def _make_room(self) -> None:
         """Free what a new segment needs. Raises JournalFull."""
@@ -336,16 +307,16 @@ class Journal:
         size = end = 0
         with source, open(path + ".new", "wb") as target:
             while True:
-                frame = _read_frame(source, end)
-                if frame is None:
+                each = read_frame(source, end)
+                if each is None:
                     break
-                end = frame.end
-                body = frame.part_b
-                if body and (frame.flags & FLAG_QUIET or not quiet_only):
+                end = each.end
+                body = each.part_b
+                if body and each.kind == KIND_BATCH and (each.flags & FLAG_QUIET or not quiet_only):
                     body = b""
-                    dropped.append(frame.seq)
-                target.write(_frame(frame.kind, frame.flags, frame.seq, frame.part_a, body))
-                size += FRAME_HEAD_OCTETS + len(frame.part_a) + len(body)
+                    dropped.append(each.seq)
+                target.write(frame(each.kind, each.flags, each.seq, each.part_a, body))
+                size += FRAME_HEAD_OCTETS + len(each.part_a) + len(body)
             target.flush()
         if not dropped:
             os.remove(path + ".new")
@@ -353,6 +324,7 @@ class Journal:
         os.rename(path + ".new", path)
         self._used_octets -= _blocks(end) - _blocks(size)
         self._trims.append((dropped[0], dropped[-1], len(dropped)))
+        self._trim_count += 1
         if number == self._newest:
             self._appending_at = size
         if self._cursor[0] == number:
@@ -365,57 +337,58 @@ class Journal:
 
     # --- sending ---
 
-    def next(self) -> "Entry | None":
-        """The oldest batch that is not acknowledged, None where all are. Moves on only by acknowledge()."""
-        while self._cursor[0] <= self._newest and self._cursor[0]:
-            segment, at = self._cursor
+    def next(self, after: "Entry | None" = None) -> "Entry | None":
+        """The oldest batch that is not acknowledged, or the one that follows `after`; None where there is no more."""
+        segment, at = self._cursor if after is None else self._behind(after)
+        skip = self._skip if after is None else (after.kid, after.seq)
+        entry = None
+        while segment and segment <= self._newest:
             try:
-                entry = self._entry(segment, at)
+                entry, at = self._entry(segment, at, skip)
             except OSError:
                 entry = None  # a number that a power cut left out
-            if entry is not None:
-                return entry
-            if segment == self._newest:
-                return None
-            self._cursor = (segment + 1, 0)
-        return None
+            if entry is not None or segment == self._newest:
+                break
+            segment, at = segment + 1, 0
+        if after is None:
+            self._cursor = (segment, at)
+        return entry
 
-    def _entry(self, segment: int, at: int) -> "Entry | None":
+    def _behind(self, entry: Entry) -> tuple:
+        """Segment and offset behind an entry; where a trim may have moved it, the segment's start."""
+        return entry.segment, entry.end if entry.trims == self._trim_count else 0
+
+    def _entry(self, segment: int, at: int, skip: tuple) -> tuple:
+        """The first BATCH from `at` on that is not to be skipped, or None, and where it begins."""
         with open(self._segment(segment), "rb") as file:
-            first = _read_frame(file, 0)
+            first = read_frame(file, 0)
             kid = first.part_a[:8] if first is not None and first.kind == KIND_HEAD else b""
             file.seek(at)
             while True:
-                frame = _read_frame(file, at)
-                if frame is None:
-                    return None
-                at = frame.end
-                skipped = kid == self._skip[0] and frame.seq <= self._skip[1]
-                if frame.kind == KIND_BATCH and not skipped:
-                    return Entry(kid, frame.seq, frame.part_a, frame.part_b or None, segment, frame.end)
-                self._cursor = (segment, at)
+                each = read_frame(file, at)
+                if each is None:
+                    return None, at
+                if each.kind == KIND_BATCH and not (kid == skip[0] and each.seq <= skip[1]):
+                    body = each.part_b or None
+                    return Entry(kid, each.seq, each.part_a, body, segment, each.end, self._trim_count), at
+                at = each.end
 
     def acknowledge(self, entry: Entry, anchor: "bytes | None") -> None:
-        """The collector has stored this entry, which next() gave.
-
-        Raises OSError where that could not be remembered; it is then sent again after the next boot.
-        """
-        self._cursor = (entry.segment, entry.end)
+        """The collector has stored this entry, and every one before it. Durable with the next batch."""
+        self._cursor = self._behind(entry)
         self._skip = (entry.kid, entry.seq)
         if anchor is not None:
             self.anchor = anchor
         before = self._acknowledged
-        if (entry.segment, entry.seq) > (before[0], before[2]) or entry.segment > before[0]:
+        if entry.segment > before[0] or (entry.segment == before[0] and entry.seq > before[2]):
             self._acknowledged = (entry.segment, entry.kid, entry.seq)
-            if entry.segment != before[0]:
-                self._store_state()
 
     def resend(self, seq: int) -> bool:
         """Send again from this number on, of this key. Returns whether the journal still has it."""
         for number in range(self._newest, self._oldest - 1, -1):
             try:
                 with open(self._segment(number), "rb") as file:
-                    first = _read_frame(file, 0)
+                    first = read_frame(file, 0)
             except OSError:
                 continue
             if first is None or first.part_a[:8] != self.kid:

@@ -104,6 +104,8 @@ class Connection:
         self._lock = asyncio.Lock()  # one packet is written at a time
         self._heard_us = clock.now_us()
         self._pinged_us = self._heard_us
+        self._unanswered = 0  # PUBLISH packets of send() without their PUBACK
+        self._answered_us = 0  # when the last of them came, or the first was sent
 
     async def connect(self, packet: bytes) -> None:
         """Send CONNECT and take the CONNACK. Raises Refused or Gone."""
@@ -129,6 +131,9 @@ class Connection:
                 self._message(topic, payload)
                 if identifier is not None:
                     await self._write(struct.pack(">BBH", PUBACK << 4, 2, identifier))
+            elif kind == PUBACK and self._unanswered:
+                self._unanswered -= 1
+                self._answered_us = self._heard_us
             elif len(body) >= 2 and self._awaited == (kind, struct.unpack(">H", body[:2])[0]):
                 self._answer = body
                 self._answered.set()
@@ -146,9 +151,19 @@ class Connection:
         head = publish_head(topic, identifier, len(payload), retain)
         await self._ask((head, payload), (PUBACK, identifier))
 
+    async def send(self, topic: str, payload: bytes) -> None:
+        """Publish at QoS 1 without waiting for the broker's answer; keep_alive() sees to it that there is one."""
+        if not self._unanswered:
+            self._answered_us = self._clock.now_us()
+        self._unanswered += 1
+        await self._write(publish_head(topic, self._next_identifier(), len(payload), False))
+        await self._write(payload)
+
     async def keep_alive(self) -> None:
         """To be called every few seconds: sends a PING twice in KEEP_ALIVE_S. Raises Gone for a dead connection."""
         now_us = self._clock.now_us()
+        if self._unanswered and now_us - self._answered_us > ANSWER_MS * 1000:
+            raise Gone("no answer to packet type %d in %d s" % (PUBACK, ANSWER_MS // 1000))
         silent_us = now_us - self._heard_us
         if silent_us > KEEP_ALIVE_S * 1_500_000:
             raise Gone("silent for %d s" % (silent_us // 1_000_000))

@@ -4,9 +4,12 @@ From each server: offset = ((T2 - T1) + (T3 - T4)) / 2, with T1 and T4 monotonic
 error is at most half of ((T4 - T1) - (T3 - T2)) plus the server's own root distance (half its root delay and its root
 dispersion). So each server names an interval in which the true offset lies if it tells the truth.
 
-With n servers in the plan, more than half must agree: taken is the least interval that holds every point which lies in
-n // 2 + 1 of the intervals. It holds the true offset as long as that many tell the truth, whatever the others say.
-Servers whose interval does not touch it are refused and reported. One server alone is believed, for want of others.
+With n servers in the plan, more than half must agree in one point, and no more than (n - 1) // 2 are thought to lie:
+the truth lies in all but so many of the intervals that came. Taken is the least interval that holds every point of
+which that can be true; where a server did not answer it is wider, for the liar may be among the few that did. Servers
+whose interval does not touch it are refused and reported. One server alone is believed, for want of others.
+
+The answers of a round are some seconds apart, in which the crystal may drift: each is as much wider as it is old.
 """
 
 import struct
@@ -14,7 +17,7 @@ from collections import namedtuple
 
 from linewitness_wire import codes
 
-from .clock import Utc
+from .clock import Utc, drift_us
 from .resolver import Unresolved
 
 PORT = 123
@@ -63,24 +66,27 @@ def _unix_us(octets: bytes) -> int:
 
 def agree(answers: list, servers: int) -> "tuple | None":
     """Return (offset_us, bound_us) on which more than half of so many servers agree; None where they don't."""
-    wanted = servers // 2 + 1
+    truthful = max(1, len(answers) - (servers - 1) // 2)
+    deepest = 0
     edges = []
     for answer in answers:
         edges.append((answer.offset_us - answer.bound_us, 0))
         edges.append((answer.offset_us + answer.bound_us, 1))
     edges.sort()
     depth = 0
-    low_us = high_us = None
+    low_us: "int | None" = None
+    high_us = 0
     for at_us, leaves in edges:
         if leaves:
-            if depth >= wanted:
+            if depth >= truthful:
                 high_us = at_us
             depth -= 1
         else:
             depth += 1
-            if depth >= wanted and low_us is None:
+            deepest = max(deepest, depth)
+            if depth >= truthful and low_us is None:
                 low_us = at_us
-    if low_us is None:
+    if low_us is None or deepest < servers // 2 + 1:
         return None
     return (low_us + high_us) // 2, (high_us - low_us + 1) // 2 + 1
 
@@ -118,11 +124,16 @@ class Sync:
 
     async def synchronise(self, servers: list) -> bool:
         """Ask every server once; return whether a majority agreed."""
-        answers = []
+        came: "list[tuple]" = []
         for i in range(len(servers)):
             answer = await self._ask(i, servers[i])
             if answer is not None:
-                answers.append(answer)
+                came.append((answer, self._clock.now_us()))
+        now_us = self._clock.now_us()
+        answers = [
+            Answer(answer.server, answer.offset_us, answer.bound_us + drift_us(now_us - at_us))
+            for answer, at_us in came
+        ]
         agreed = agree(answers, len(servers))
         if agreed is None:
             return False
@@ -168,4 +179,4 @@ class Sync:
         held_us = min(transmit_us - receive_us, sample.rtt_us)
         middle_us = sample.sent_us + sample.rtt_us // 2
         offset_us = (receive_us + transmit_us) // 2 - middle_us
-        return Answer(index, offset_us, (sample.rtt_us - held_us + 1) // 2 + distance_us + 1)
+        return Answer(index, offset_us, (sample.rtt_us - held_us + 1) // 2 + distance_us + drift_us(sample.rtt_us) + 1)

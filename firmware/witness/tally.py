@@ -187,7 +187,7 @@ class Tally:
                 replied.append(rtts[i])
         answered = len(replied)
         mixed, self._fates[target] = _mixed(words[:n], self._fates[target])
-        reading = {
+        reading: dict = {
             record.TARGET: target, record.START_US: 0, record.SPAN_US: span_ms * 1000,
             record.SENT: n, record.ANSWERED: answered,
         }  # fmt: skip

@@ -1,11 +1,13 @@
 """Brings the journal's batches to the collector over MQTT, in order, and takes its acknowledgements and commands.
 
-One batch is under way at a time: it is published, and the journal moves on when the *collector* has acknowledged it
-(envelope.Ack with its number and digest, authentic) - never for the broker's own word. Without an acknowledgement it is
-sent again after RESEND_MS, and again. Nothing is sent while a call-quality window runs.
+The journal moves on when the *collector* has acknowledged the oldest batch that is under way (envelope.Ack with its
+number and digest, authentic) - never for the broker's own word. One is under way at a time, so that a collector that
+begins to listen misses none; in a back-fill one more with each acknowledgement, up to UNDER_WAY. When RESEND_MS bring
+none, it begins anew with the oldest. Nothing is sent while a call-quality window runs, and PACE_MS lie between two
+batches, so that a back-fill takes a small part of the line.
 
 A lost connection is made again after a back-off of 1 s that doubles to 60 s. The TLS handshake stalls the small boards
-for a second or two: it waits for a housekeeping slot, but for the first after boot, which takes `quiet`.
+for a second or two: it is begun and ended in a housekeeping slot, but for the first after boot, which takes `quiet`.
 
 Topics: linewitness/1/SITE/WITNESS/ batch, ack, state ("online", and "offline" as last will, retained), command.
 """
@@ -15,6 +17,7 @@ import asyncio
 from linewitness_wire import codes, cose, envelope
 from linewitness_wire.errors import WireError
 
+from .journal import Entry
 from .mqtt import Connection, Gone, MqttProblem, Refused, connect_packet
 from .resolver import Unresolved
 
@@ -22,7 +25,9 @@ BACK_OFF_S = (1, 2, 4, 8, 15, 30, 60)
 GOOD_LIFE_US = 30_000_000
 RESEND_MS = 10_000
 CONNECT_MS = 8_000
-PACE_MS = 20  # between batches of a back-fill
+UNDER_WAY = 6
+PACE_MS = 100  # between batches of a back-fill: some 80 kbit/s
+HANDSHAKE_US = 4_000_000  # what must be left of a slot to begin one
 LOOK_MS = 1_000
 LINK_MS = 250
 CERTIFICATE_REFUSED = "-9984"  # MBEDTLS_ERR_X509_CERT_VERIFY_FAILED
@@ -48,7 +53,9 @@ class Uplink:
         self._place = "linewitness/1/%s/%s/" % (config.site, config.witness)
         self._connection: "Connection | None" = None
         self._reading: "asyncio.Task | None" = None
-        self._under_way: "tuple | None" = None  # the entry that was published, and its digest
+        self._under_way: "list[list]" = []  # [Entry without its octets, digest, acknowledged], in order
+        self._limit = 1  # how many may be
+        self._resend_us = 0
         self._something = asyncio.Event()  # a new batch, an acknowledgement or the end of the connection
         self._said = ""
         self._tries = 0
@@ -127,23 +134,29 @@ class Uplink:
         address = (await self._resolver.address(broker["host"])).address
         progress()
         if self._tls is None:
-            connection = await self._open(address, None)
+            connection = await self._open(address, None, CONNECT_MS)
         elif not self._tries:
             self._tries = 1
             async with self._quiet:
-                connection = await self._open(address, self._tls())
+                connection = await self._open(address, self._tls(), CONNECT_MS)
         else:
             await self._until_slot(progress)
-            connection = await self._open(address, self._tls())
+            left_ms = max(self._slots.left_us(), HANDSHAKE_US) // 1000
+            connection = await self._open(address, self._tls(), min(CONNECT_MS, left_ms))
         progress()
         return connection
 
     async def _until_slot(self, progress) -> None:
-        while not self._slots.left_us():
+        """Return in a slot of which HANDSHAKE_US are left, or at the beginning of one."""
+        slots = self._slots
+        while 0 < slots.left_us() < HANDSHAKE_US:
             progress()
-            await self._clock.sleep_ms(min(LOOK_MS, self._slots.until_us() // 1000 + 1))
+            await self._clock.sleep_ms(min(LOOK_MS, slots.left_us() // 1000 + 1))
+        while not slots.left_us():
+            progress()
+            await self._clock.sleep_ms(min(LOOK_MS, slots.until_us() // 1000 + 1))
 
-    async def _open(self, address: str, context) -> Connection:
+    async def _open(self, address: str, context, timeout_ms: int) -> Connection:
         broker = self._config.broker
         client = "%s.%s" % (self._config.site, self._config.witness)
         packet = connect_packet(client, broker["user"], broker["password"], self._place + "state", b"offline")
@@ -151,9 +164,9 @@ class Uplink:
         if context is not None:
             where += (context, broker["host"])
         try:
-            streams: tuple = await asyncio.wait_for_ms(asyncio.open_connection(*where), CONNECT_MS)
+            streams: tuple = await asyncio.wait_for_ms(asyncio.open_connection(*where), timeout_ms)
         except asyncio.TimeoutError:
-            raise Gone("no connection in %d s" % (CONNECT_MS // 1000))
+            raise Gone("no connection in %d s" % (timeout_ms // 1000))
         reader, writer = streams
         # Set before the broker answers: whatever happens, what is open is closed.
         self._connection = connection = Connection(self._clock, reader, writer, self._heard)
@@ -171,6 +184,7 @@ class Uplink:
 
     async def _drop(self) -> None:
         self.connected = False
+        self._begin_anew()
         if self._reading is not None:
             self._reading.cancel()
             self._reading = None
@@ -184,23 +198,28 @@ class Uplink:
     # --- sending ---
 
     async def _send_next(self, connection: Connection, progress) -> None:
-        """Publish the oldest batch and wait for its acknowledgement; without one to send, wait for it a while."""
-        entry = self._journal.next()
+        """Publish the next batch; without one to send, wait a while for one, or for an acknowledgement."""
+        under_way = self._under_way
+        entry = None
+        if len(under_way) < self._limit:
+            await self._quiet.over()
+            entry = self._journal.next(under_way[-1][0] if under_way else None)
         if entry is None:
             self._something.clear()
             await self._something_within(LOOK_MS)
+            if not under_way or self._clock.now_us() >= self._resend_us:
+                self._begin_anew()
             return
-        self._under_way = (entry, cose.digest(entry.cose))
-        payload = envelope.encode_batch(entry.cose, entry.body)
-        await self._quiet.over()
-        await connection.publish(self._place + "batch", payload)
-        until_us = self._clock.now_us() + RESEND_MS * 1000
-        while self._under_way is not None and self._reading and self._clock.now_us() < until_us:
-            self._something.clear()
-            await self._something_within(LOOK_MS)
-            progress()
-            await connection.keep_alive()
+        if not under_way:
+            self._resend_us = self._clock.now_us() + RESEND_MS * 1000
+        sent = Entry(entry.kid, entry.seq, b"", None, entry.segment, entry.end, entry.trims)
+        under_way.append([sent, cose.digest(entry.cose), False])
+        await connection.send(self._place + "batch", envelope.encode_batch(entry.cose, entry.body))
         await self._clock.sleep_ms(PACE_MS)
+
+    def _begin_anew(self) -> None:
+        self._under_way = []
+        self._limit = 1
 
     async def _something_within(self, duration_ms: int) -> None:
         try:
@@ -221,17 +240,17 @@ class Uplink:
             self._log("uplink: %s" % error)
 
     def _acknowledged(self, ack) -> None:
-        """Let go of the batch that is under way, if it is the one that the collector has stored."""
-        if self._under_way is None:
-            return  # an acknowledgement that came twice
-        entry, digest = self._under_way
-        if ack.seq != entry.seq or ack.digest != digest:
-            return  # ... or late
-        self._under_way = None
-        try:
-            self._journal.acknowledge(entry, ack.anchor)
-        except OSError:
-            self._event(codes.EVENT_FAULT, codes.FAULT_FLASH, 1)
+        """Let go of what is under way, as far as the collector has stored it without a gap."""
+        under_way = self._under_way
+        full = len(under_way) == self._limit
+        for each in under_way:
+            if each[0].seq == ack.seq and each[1] == ack.digest:
+                each[2] = True
+        while under_way and under_way[0][2]:
+            self._journal.acknowledge(under_way.pop(0)[0], ack.anchor)
+            self._resend_us = self._clock.now_us() + RESEND_MS * 1000
+            if full:
+                self._limit = min(self._limit + 1, UNDER_WAY)
         self._something.set()
 
 

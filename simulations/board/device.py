@@ -304,7 +304,7 @@ class Device:
                 self._handle(request)
 
     def _machine_died(self, machine: Machine) -> None:
-        """It could not even report what it raised (no memory): as on a board, only the watchdog gets it out of that."""
+        """It could not even tell what it raised: as on a board, only the watchdog helps."""
         if not self.watchdog.is_on:
             self.power_off("machine ended")
             return

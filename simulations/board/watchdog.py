@@ -1,4 +1,4 @@
-"""The hardware watchdog: once started it resets the board unless it is fed in time; only a reset or a power cut ends it."""
+"""The hardware watchdog: once started it resets the board unless it is fed in time; a reset or a power cut ends it."""
 
 from __future__ import annotations
 

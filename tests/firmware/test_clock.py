@@ -205,6 +205,22 @@ def test_whatever_one_of_three_says_the_bound_holds_the_truth() -> None:
         assert abs(agreed[0]) <= agreed[1], answers
 
 
+def test_whatever_one_of_any_number_says_and_whoever_is_silent_the_bound_holds_the_truth() -> None:
+    source = random.Random(8)
+    agreements = 0
+    for _ in range(20_000):
+        servers = source.randint(3, 6)
+        bounds = [source.randint(1, 5000) for _ in range(servers - 1)]
+        answers = [Answer(i, source.randint(-bound, bound), bound) for i, bound in enumerate(bounds)]
+        answers.append(Answer(servers - 1, source.randint(-9000, 9000), source.randint(1, 8000)))
+        answers = source.sample(answers, source.randint(1, servers))
+        agreed = agree(answers, servers)
+        if agreed is not None:
+            agreements += 1
+            assert abs(agreed[0]) <= agreed[1], answers
+    assert agreements > 8000
+
+
 def test_a_lying_server_is_refused_and_named_once() -> None:
     clock = Ticks().clock()
     events: list[tuple[int, ...]] = []

@@ -17,6 +17,7 @@ import json
 import time
 from collections.abc import Callable
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -34,6 +35,7 @@ from simulations.board.peers.datagrams import NameServer, SessionReflector, SipS
 from simulations.board.peers.tls import TlsServer
 from simulations.board.profile import Profile, load_profile
 from simulations.lab.certificates import Authority
+from witness.journal import RESERVE_OCTETS
 
 SITE, WITNESS = "leeds", "desk"
 SECRET = bytes(range(32))
@@ -86,6 +88,15 @@ def default_targets() -> list[plan.Target]:
     ]  # fmt: skip
 
 
+def slow_targets() -> list[plan.Target]:
+    """The default plan's targets, as many and as large in a batch, each once a minute, failing or not: for days."""
+    slow = {"period_ms": 60_000, "fast_period_ms": 60_000, "timeout_ms": 100}
+    return [
+        each._replace(**slow, options=each.options | ({plan.OPTION_PACKETS: 5} if each.options.get(1) else {}))
+        for each in default_targets()
+    ]
+
+
 def thin_targets() -> list[plan.Target]:
     """Six targets a minute apart and a short window every ten minutes, for months."""
     window = {plan.OPTION_PACKETS: 50, plan.OPTION_INTERVAL_MS: 20, plan.OPTION_PAYLOAD: 172}
@@ -121,6 +132,12 @@ class Disturbance(NamedTuple):
 def firmware() -> dict[str, bytes]:
     """The firmware, compiled for this machine."""
     return compile_firmware("")
+
+
+def filesystem_kb(journal_kb: int) -> int:
+    """A file system in which the journal has so much room beside the firmware and its reserve."""
+    blocks = sum(-(-len(octets) // 4096) + 1 for octets in firmware().values())
+    return 4 * blocks + RESERVE_OCTETS // 1024 + journal_kb
 
 
 class VirtualOffice:
@@ -332,6 +349,19 @@ class VirtualOffice:
                 self.broker.send(PLACE + "ack", ack)
 
     # --- what must be true ---
+
+    def holes(self) -> list[str]:
+        """Where a batch does not begin when and where the one before it ended, within a boot."""
+        return [
+            f"batch {after.header.seq} begins {after.header.start_us - before.header.end_us} us after the one before"
+            for before, after in pairwise(self.batches)
+            if after.header.boot == before.header.boot
+            and (after.header.start_us != before.header.end_us or after.header.seq != before.header.seq + 1)
+        ]
+
+    def caught_up(self) -> bool:
+        """Whether the newest batch that is due has come."""
+        return bool(self.batches) and self.device.now_us() - self.batches[-1].header.end_us < 75_000_000
 
     def windows(self) -> list[tuple[int, int, int]]:
         """(boot, begin, end) of every call-quality window that was signed; times since that boot."""
