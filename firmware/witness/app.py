@@ -25,7 +25,7 @@ from .identity import CONFIG, JOURNAL, firmware_digest, in_place
 from .journal import Journal
 from .light import NO_BROKER, NO_LINK, NO_TIME, SAFE_MODE, WELL, Light
 from .link import Link
-from .lives import GOOD_LIFE_US, SAFE_AFTER, forgive
+from .lives import GOOD_LIFE_US, SAFE_AFTER, expect, forgive
 from .probing import Parts, make_probe
 from .public import Public
 from .resolver import Resolver
@@ -219,7 +219,7 @@ class App:
     async def _restart(self) -> None:
         await self.supervisor.stop(TASK_TARGET)
         await self.batcher.make()
-        forgive()
+        expect()
         restart()
 
 

@@ -3,7 +3,8 @@
 A crash is a reset by the watchdog, or a program that ended before it ran at all (main.py). Ten minutes of running,
 power that comes back, a command of the host or a new flashing begin the count anew. Safe mode measures nothing: link,
 clock, journal and uplink alone, so that the witness still says signed that it crashes, and still takes a new plan.
-One octet in a file, so that it costs two small writes a boot.
+One octet in a file, so that it costs two small writes a boot. Whoever resets on purpose says so before (expect): a Pico
+calls every reset by its program the watchdog's.
 """
 
 import os
@@ -13,13 +14,16 @@ from linewitness_wire import codes
 PATH = "/lives"
 SAFE_AFTER = 3
 GOOD_LIFE_US = 600_000_000
+EXPECTED = 255  # in the file: the next reset is on purpose
 
 
 def begin(cause: int) -> int:
     """Count this start, whose reset cause is codes.RESET_*; return the crashes in a row before it."""
     crashes = before = _read()
-    if cause == codes.RESET_WATCHDOG:
-        crashes = min(crashes + 1, 255)
+    if before == EXPECTED:
+        crashes = 0
+    elif cause == codes.RESET_WATCHDOG:
+        crashes = min(crashes + 1, EXPECTED - 1)
     elif cause in (codes.RESET_POWER, codes.RESET_BROWNOUT):
         crashes = 0
     if crashes != before:
@@ -29,7 +33,12 @@ def begin(cause: int) -> int:
 
 def crashed() -> None:
     """The program could not even begin."""
-    _write(min(_read() + 1, 255))
+    _write(min(_read() + 1, EXPECTED - 1))
+
+
+def expect() -> None:
+    """The reset that follows is on purpose, and no crash."""
+    _write(EXPECTED)
 
 
 def forgive() -> None:

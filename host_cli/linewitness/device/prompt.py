@@ -59,7 +59,7 @@ print(json.dumps({'mpy': sys.implementation._mpy, 'machine': sys.implementation.
     'version': list(sys.implementation.version), 'free': _v[0] * _v[3]}))
 """
 
-_RESTART = b"import os\ntry:\n os.remove('/lives')\nexcept OSError:\n pass\nimport machine\nmachine.reset()"
+_RESTART = b"open('/lives', 'wb').write(b'\\xff')\nimport machine\nmachine.reset()"
 
 
 class Prompt:
@@ -145,7 +145,7 @@ class Prompt:
     def restart(self) -> None:
         """Reset the board, which then runs its program; the line is closed.
 
-        A Pico calls this reset the watchdog's: the crashes that its program counted (witness/lives.py) are forgotten.
+        A Pico calls this reset the watchdog's: what counts crashes there (witness/lives.py) is told that it is none.
         """
         with contextlib.suppress(TransportError, OSError):  # a board that resets at once answers nothing more
             self._line.exec_raw_no_follow(_RESTART)
