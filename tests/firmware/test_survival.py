@@ -45,21 +45,28 @@ async def hog():
     taken = None
     print("hog: given back")
 """
-# Fills the file system to the last block, and empties it again. A file that met its end when written to loses what was
-# not yet stored, so it is closed for each piece.
+# Fills the file system to the last block, and empties it again: one large file, then some of a block each. (An append
+# to a file that meets its end on the way loses what was not stored, and with one block left it still goes on.)
 FILLER = """
 async def hog():
-    await asyncio.sleep_ms(5000)
-    try:
-        while True:
-            with open("/filler", "ab") as file:
-                file.write(bytes(4096))
-            await asyncio.sleep_ms(0)
-    except OSError as error:
-        print("hog: full,", error)
-    await asyncio.sleep_ms(7000)
     import os
-    os.remove("/filler")
+    await asyncio.sleep_ms(4000)
+    facts = os.statvfs("/")
+    with open("/filler", "wb") as file:
+        for _ in range(facts[3] - 8):
+            file.write(bytes(4096))
+            await asyncio.sleep_ms(0)
+    for i in range(12):
+        try:
+            with open("/filler%d" % i, "wb") as file:
+                file.write(bytes(2048))
+        except OSError as error:
+            full = error
+    print("hog: full,", full)
+    await asyncio.sleep_ms(8000)
+    for name in os.listdir("/"):
+        if name.startswith("filler"):
+            os.remove("/" + name)
     print("hog: given back")
 """
 
