@@ -3,8 +3,8 @@
 A single-shot probe (icmp, dns, tcp, sip) is made once and serves all targets of its method, several at a time:
 
     sample = await probe.run(target, address)      # target: linewitness_wire.plan.Target; address: dotted IPv4 text
-    extras = probe.extras(target)                  # {record.DUPLICATE: n, record.MALFORMED: n}, only what is not 0;
-                                                   # counted since the last call: once a reading, at its end
+    extras = probe.extras(target)                  # what else goes into the reading, by record keys: counts, phases of
+                                                   # connections, the server's place; since the last call: once a reading
 
 `run` raises nothing for whatever the network does and returns a Sample:
 
@@ -19,13 +19,16 @@ A single-shot probe (icmp, dns, tcp, sip) is made once and serves all targets of
 at most that long and 5 ms, and before it as long as a call-quality window lasts where the method sends through
 `control`, which is silent in a window. `target.port` 0 means the method's own port (DNS 53, SIP 5060, STAMP 862).
 
-The window probe (stamp) is one at a time over all targets (it takes `quiet` itself and waits for it):
+tls and sip over TLS compute for long: whoever schedules runs them in a housekeeping slot; they take `quiet` themselves.
+
+The window probes (stamp, call) are one at a time over all targets (they take `quiet` themselves and wait for it):
 
     reading = await probe.run(target, address)     # dict by record.* keys, without TARGET; START_US is clock.now_us()
                                                    # of the first packet: take the header's start_us off
 
-Resolving `target.host` is not a probe's work; whoever schedules asks `resolver.address(host)` (see resolver) first. A
-name that never resolved is no measurement of its target: tally `unresolved(clock.now_us())`.
+Resolving `target.host` is not a probe's work; whoever schedules asks places.Places.find(target) first, gives the probe
+the target with the place's port, and tells `probe.resolved(target, us)` how long a look-up took. A name that never
+resolved is no measurement of its target: tally `unresolved(clock.now_us())`.
 
 Before a sample the scheduler asks `probe.retry_at_us(target)` and leaves the target alone until then (Retry-After of a
 SIP server; 0 for everyone else).
@@ -41,12 +44,8 @@ What is handed to the constructors:
   urandom  n -> n random octets (os.urandom)
   sockets  see witness.sockets: `control`, `media` (Datagram), `icmp` (Icmp), `quiet` (Quiet)
 
-    probes.icmp.Icmp(icmp, clock, urandom)              probes.sip.Sip(control, clock, urandom, contact)
-    probes.dns.Dns(control, clock, urandom)             probes.tcp.Tcp(socket, clock, link)
-    probes.stamp.Stamp(media, quiet, clock, urandom, secrets)
-
-contact: who runs this witness, for SIP's User-Agent, e.g. "noc@example.com"; secrets:
-{name: text} for OPTION_SECRET, a STAMP key in hex.
+witness.probing makes each. contact: who runs this witness, for SIP's User-Agent, e.g. "noc@example.com"; secrets:
+{name: text} for OPTION_SECRET, a STAMP key in hex, a SIP account as user:password.
 """
 
 from witness.sample import CODE_UNRESOLVED, Sample, unresolved

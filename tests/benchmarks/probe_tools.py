@@ -1,0 +1,157 @@
+"""The tools that bench_probes lays side by side: the firmware's window and test call on a virtual board, irtt, fping.
+
+Each runs one window of PACKETS packets, 20 ms apart, from the branch to FAR, and gives what it says of each packet.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from probe_judge import Told
+
+from simulations.lab import baselines
+from simulations.lab.netns import Namespaces
+
+ROOT = Path(__file__).resolve().parents[2]
+FAR, STAMP_PORT, IRTT_PORT, SIP_PORT, RTP_PORT = "192.0.2.1", 862, 2112, 5060, 6000
+PACKETS, INTERVAL_US = 250, 20_000
+PAYLOAD_OCTETS = 172
+ANSWERED, TOO_LATE, VOID = 1, 2, 3  # states of witness.probes.window
+
+# What a board runs; what the firmware keeps of each packet is told to the bench.
+MAIN = """
+import asyncio, json, network, os, socket, time
+from linewitness_wire import codes, plan, record
+from witness import sockets
+from witness.clock import Clock
+from witness.probes import window
+
+class Told(window.Window):
+    def close(self, link_up):
+        super().close(link_up)
+        print("PACKETS", json.dumps([list(self._rtt_us), list(self._state)]))
+
+class Link:
+    def __init__(self, wlan): self.wlan = wlan
+    def is_up(self): return self.wlan.isconnected()
+    def address(self): return self.wlan.ifconfig()[0]
+
+async def main():
+    wlan = network.WLAN(network.STA_IF)
+    wlan.active(True)
+    wlan.connect("office", "secret")
+    while not wlan.isconnected():
+        await asyncio.sleep_ms(10)
+    link, clock = Link(wlan), Clock(time.ticks_us, time.ticks_diff, asyncio.sleep_ms)
+    quiet = sockets.Quiet()
+    media = sockets.Datagram(socket, clock, link, 512, None, os.urandom)
+    tasks = [asyncio.create_task(clock.run(lambda: None)), asyncio.create_task(media.run())]
+    WHAT
+    reading = await probe.run(target, "FAR")
+    words = {record.READING_NAMES[k]: v for k, v in reading.items() if not isinstance(v, bytes)}
+    print("READING", json.dumps(words))
+
+asyncio.run(main())
+"""
+STAMP = """from witness.probes import stamp
+    stamp.Window = Told
+    probe = stamp.Stamp(media, quiet, clock, os.urandom, {})
+    target = plan.Target("t", 4, codes.METHOD_STAMP, 0, "FAR", STAMP_PORT, 1000, 1000, 2000,
+        {plan.OPTION_PACKETS: PACKETS})
+"""
+CALL = """from witness.probes import call
+    call.Window = Told
+    control = sockets.Datagram(socket, clock, link, 1472, quiet, os.urandom)
+    tasks.append(asyncio.create_task(control.run()))
+    probe = call.Call(control, media, quiet, clock, os.urandom, "bench", {})
+    target = plan.Target("t", 4, codes.METHOD_CALL, 0, "FAR", SIP_PORT, 1000, 1000, 8000,
+        {plan.OPTION_EXTENSION: "9196", plan.OPTION_SECONDS: PACKETS // 50, plan.OPTION_ECHO: 1})
+"""
+
+
+def program(what: str) -> str:
+    """The board's main.py for STAMP or CALL."""
+    text = MAIN.replace("WHAT", what)
+    values = {"STAMP_PORT": STAMP_PORT, "SIP_PORT": SIP_PORT, "FAR": FAR}
+    for name, value in values.items():
+        text = text.replace(name, str(value))
+    return (
+        text.replace("OPTION_PACKETS", "OPTION_COUNT")
+        .replace("PACKETS //", f"{PACKETS} //")
+        .replace("OPTION_COUNT: PACKETS", f"OPTION_PACKETS: {PACKETS}")
+    )
+
+
+def witness(lab: Namespaces, folder: Path, vm: str, what: str) -> Told:
+    """Boot a board in the branch, let it measure one window, and take what it says."""
+    (folder / "main.py").write_text(program(what))
+    firmware = ROOT / "firmware"
+    install = {
+        "/main.py": folder / "main.py",
+        "/lib/witness": firmware / "witness",
+        "/lib/linewitness_wire": firmware / "linewitness_wire",
+    }
+    description = {
+        "profile": "esp32-devkitc", "vm": vm, "network": {"mode": "real"},
+        "nic": {"ssid": "office", "password": "secret"},
+        **({"heap_kb": 1024} if vm == "unix" else {}), "install": {k: str(v) for k, v in install.items()},
+    }  # fmt: skip
+    (folder / "board.json").write_text(json.dumps(description))
+    command = (sys.executable, "-m", "simulations.board", "run", str(folder / "board.json"))
+    process = lab.start("branch-probe", *command)
+    assert process.stdout is not None
+    said: list[str] = []
+    packets: list[list[int]] = []
+    try:
+        for line in process.stdout:
+            said.append(line)
+            if line.startswith("PACKETS"):
+                packets = json.loads(line.removeprefix("PACKETS"))
+            elif line.startswith("READING") and packets:
+                rtts_us, states = packets
+                return Told(
+                    [rtt if state == ANSWERED else None for rtt, state in zip(rtts_us, states, strict=True)],
+                    {n for n, state in enumerate(states) if state == VOID},
+                    json.loads(line.removeprefix("READING")),
+                )
+        raise RuntimeError(f"the board on {vm} ended: {''.join(said)[-800:]}")
+    finally:
+        process.terminate()
+        process.communicate(timeout=10)
+
+
+def irtt(lab: Namespaces) -> Told:
+    duration_s = PACKETS * INTERVAL_US / 1e6
+    prefix = lab.command("branch-probe")
+    address = (FAR, IRTT_PORT)
+    return Told(baselines.irtt(address, duration_s=duration_s, payload_octets=PAYLOAD_OCTETS, wait_s=2, prefix=prefix))
+
+
+def fping(lab: Namespaces) -> Told:
+    octets = PAYLOAD_OCTETS - 8  # as long as the others' packets
+    prefix = lab.command("branch-probe")
+    return Told(baselines.fping(FAR, count=PACKETS, timeout_ms=2000, payload_octets=octets, prefix=prefix))
+
+
+@contextlib.contextmanager
+def reflector(lab: Namespaces) -> Iterator[None]:
+    """`linewitness reflect` at the far end."""
+    bind = ("--bind", f"{FAR}:{STAMP_PORT}", "--allow", "100.64.10.0/24")
+    process = lab.start("anchors", sys.executable, "-u", "-m", "linewitness", "reflect", *bind)
+    assert process.stdout is not None
+    try:
+        for line in process.stdout:
+            if "reflecting" in line:
+                break
+        else:
+            raise RuntimeError("the reflector did not start")
+        yield
+    finally:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.communicate(timeout=5)
