@@ -30,7 +30,17 @@ FATES = {
     codes.FATE_WRONG: Fate.WRONG,
     codes.FATE_VOID: Fate.VOID,
 }
+LOST_CALLS = (codes.CALL_SILENT, codes.CALL_RINGING)
 SEAM_US = 1_500_000  # batches closer than this leave no hole between them
+
+
+def fate_of_call(outcome: int) -> Fate:
+    """Return what a test call was as one sample of its target: nobody answered (lost), or it failed with a reason."""
+    if outcome == codes.CALL_DONE:
+        return Fate.ANSWERED
+    if outcome == codes.CALL_NOT_SENT:
+        return Fate.VOID
+    return Fate.LOST if outcome in LOST_CALLS else Fate.WRONG
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +175,7 @@ class _WitnessReader:
             return
         if target.method == codes.METHOD_LINK:
             return  # the events say when; the reading only for how long
-        if not reading.get(record.SENT):
+        if not reading.get(record.SENT) and record.CALL not in reading:
             return
         series = self._series_of(target)
         rtt = reading.get(record.RTT_US)
@@ -174,7 +184,10 @@ class _WitnessReader:
             header.seq, header.boot, start.width_us // 2 + 1, record.SAMPLE_UNIT_US, rtt[3] if rtt else None,
             seen[-1][0] if seen else None,
         )  # fmt: skip
-        if target.method == codes.METHOD_STAMP:
+        if record.CALL in reading:
+            series.rows.append(row)
+            series.add(fate_of_call(reading[record.CALL]), _middle(start), len(series.rows) - 1)
+        elif target.method == codes.METHOD_STAMP:
             self.into.windows.append(_window(self.into.site, self.witness, header.seq, target, reading, start, end))
             _add_window(series, row, target, reading, _middle(start))
         elif record.SAMPLES in reading:
