@@ -174,6 +174,19 @@ def test_in_a_quarter_the_base_is_still_a_months_charge() -> None:
     assert due_milli(contract.credits[0], contract.commitments[0], achieved) == 30_000
 
 
+def test_a_day_of_the_charge_is_one_of_the_windows_days_also_in_a_quarter() -> None:
+    contract = terms(AVAILABLE, credit("flat", "days = 3"))
+    achieved = Achieved(Fraction(0), Fraction(999_000), False, 1, 1, 1, 3, 90 * 86_400)
+    assert due_milli(contract.credits[0], contract.commitments[0], achieved) == 10_000  # 3 of 30 days of a month
+
+
+def test_an_account_of_all_sites_is_charged_what_all_sites_are_charged() -> None:
+    contract = terms(AVAILABLE, CHARGES, '[[charge]]\nbase = "mrc"\nsite = "york"\namount = 50\n')
+    assert charge_minor(contract, "mrc", "*") == 25_000
+    assert charge_minor(terms(AVAILABLE, '[[charge]]\nbase = "mrc"\namount = 9\n'), "mrc", "*") == 900
+    assert charge_minor(contract, "mrc", "bath") == 9999
+
+
 @given(st.integers(0, MONTH_S), st.integers(0, MONTH_S))
 def test_more_downtime_never_pays_less(a: int, b: int) -> None:
     made = [

@@ -130,6 +130,23 @@ def test_late_packets_are_lost_and_a_window_without_an_answer_is_all_loss() -> N
     assert silent.achieved == 1000
 
 
+def test_packets_that_the_witness_spoilt_are_not_counted_and_a_spoilt_window_says_nothing() -> None:
+    loss = CALLS.replace("call_quality", "loss").replace("limit_jitter_ms = 30\nlimit_latency_ms = 150\n", "")
+    spoilt = replace(window(0, loss=10), self_delayed=10)
+    nothing = replace(window(1, loss=250), self_delayed=250)
+    t = tally(terms(loss, FLAT), [spoilt, nothing, window(2)])
+    assert (t.judged, t.failed, t.not_claimable) == (2, 0, ())
+
+
+def test_windows_over_the_edge_of_the_month_are_of_neither_month() -> None:
+    over = [window(-1 / 60), window((END - START) / MINUTE - 1 / 60), window(1)]
+    assert tally(terms(MEAN, STEPS), over).judged == 1
+
+
+def test_a_mean_between_two_whole_numbers_is_shown_as_the_better_one() -> None:
+    assert tally(terms(MEAN, STEPS), pairs(3900, 3901)).achieved == 3901
+
+
 def test_intervals_pool_their_windows() -> None:
     pooled = MEAN.replace('"mean"', '"share"') + "max_share_percent = 25\ninterval_s = 300\n"
     # Minutes 0-4 mean 4.0, 5-9 mean 3.9: one of two intervals is beyond, though five single windows are.

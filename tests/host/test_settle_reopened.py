@@ -74,6 +74,11 @@ def test_each_instant_is_compared_with_the_newest_record_of_it() -> None:
     assert len(texts(record(said(100, 200)), first, second)) == 1
 
 
+def test_another_choice_of_the_operator_is_no_change() -> None:
+    chosen = replace(record(said(100, 200)), inputs=replace(INPUTS, claim_unconfirmed=True))
+    assert texts(record(), chosen) == []
+
+
 def test_a_record_is_read_as_it_was_written_and_nothing_else_is() -> None:
     one = compared(record(said(1, 2)), [record()], lambda old: 1)
     assert one.changes
