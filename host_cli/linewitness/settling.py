@@ -103,12 +103,13 @@ def _sha256(told: object) -> str:
 
 def _compared(ledger: Ledger, said: reopened.Record, record_at_us: int | None) -> list[Finding]:
     """Return all changes of verdicts on record for the period, this run's too, which is kept where that is wanted."""
-    before = []
+    known: dict[str, reopened.Record] = {}
     for item in ledger.items("verdict"):
         try:
-            before.append(reopened.Record.decode(item.content))
+            known[item.sha256.hex()] = reopened.Record.decode(item.content, known)
         except ValueError as e:
             raise Refused(f"what settling said before can't be read: {e}", item.name, "a backup of the ledger") from e
+    before = list(known.values())
 
     def late(old: reopened.Record) -> int:
         return sum(
@@ -123,7 +124,7 @@ def _compared(ledger: Ledger, said: reopened.Record, record_at_us: int | None) -
             (said.start_us, said.end_us, said.inputs.claim_unconfirmed)]  # fmt: skip
     if record_at_us is not None and not (same and replace(same[-1], changes=()) == said):
         name = f"{iso(said.start_us)}/{iso(said.end_us)}"
-        ledger.add_item("verdict", name, now.encode(), record_at_us)
+        ledger.add_item("verdict", name, now.encode(known), record_at_us)
     return reopened.told([*before, now], (said.start_us, said.end_us))
 
 

@@ -10,7 +10,7 @@ What a record's own period cut off is compared up to a minute before its end: la
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from linewitness.model import Finding, Segment, Settlement, Side, build, plain
@@ -83,17 +83,34 @@ class Record:
     accounts: tuple[Reckoned, ...]
     changes: tuple[Finding, ...] = ()
 
-    def encode(self) -> bytes:
-        """Return the record as JSON: sorted keys, one spelling."""
-        return (json.dumps({"format": FORMAT, **plain(self)}, ensure_ascii=False, sort_keys=True) + "\n").encode()
+    def encode(self, known: Mapping[str, Record] | None = None) -> bytes:
+        """Return the record as JSON: sorted keys, one spelling.
+
+        known: earlier records by the SHA-256 of their octets. Where the newest of them that says the same of verdicts
+        and accounts is there, its digest stands for them: a run that brings no news is small.
+        """
+        same = [
+            digest for digest, old in (known or {}).items()
+            if (old.verdicts, old.accounts) == (self.verdicts, self.accounts) and old.verdicts
+        ]  # fmt: skip
+        brief = replace(self, verdicts=(), accounts=()) if same else self
+        data = {"format": FORMAT, "same_as": same[-1] if same else None, **plain(brief)}
+        return (json.dumps(data, ensure_ascii=False, sort_keys=True) + "\n").encode()
 
     @classmethod
-    def decode(cls, octets: bytes) -> Record:
+    def decode(cls, octets: bytes, known: Mapping[str, Record] | None = None) -> Record:
         """Return the record that encode() wrote. Raises ValueError for anything else."""
         data = json.loads(octets)
         if not isinstance(data, dict) or data.pop("format", None) != FORMAT:
             raise ValueError(f"record of a settlement: wanted format {FORMAT}")
-        return build(cls, data)
+        same_as = data.pop("same_as", None)
+        brief = build(cls, data)
+        if same_as is None:
+            return brief
+        if same_as not in (known or {}):
+            raise ValueError(f"record of a settlement: it says the same as {same_as}, which is not there")
+        old = (known or {})[same_as]
+        return replace(brief, verdicts=old.verdicts, accounts=old.accounts)
 
 
 def record_of(settlement: Settlement, inputs: Inputs) -> Record:
