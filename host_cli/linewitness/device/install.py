@@ -31,7 +31,6 @@ from linewitness.site import Site
 
 MAIN = "/main.py"
 CONFIG, PLAN, AUTHORITY = "/config.json", "/plan.cbor", "/ca.der"
-LIVES = "/lives"  # how often the firmware crashed (witness/lives.py): another one begins anew
 _SPARE_OCTETS = 64 * 1024  # the journal's least
 
 
@@ -122,7 +121,7 @@ def install(
     new_image = in_place and not holds(prompt, image)
     digests = {path: hashlib.sha256(octets).digest() for path, octets in wanted.items()}
     folders = [f"{LIB}/{package}" for package in PACKAGES]
-    there = prompt.hashes(folders, [*wanted, LIVES])
+    there = prompt.hashes(folders, wanted)
     changed = [path for path in wanted if there.get(path) != digests[path]]
     stale = [path for path in there if path not in wanted]
     octets = sum(len(wanted[path]) for path in changed) + (len(image) if new_image else 0)
