@@ -152,8 +152,8 @@ def read_plans(ledger: Ledger) -> Iterator[tuple[bytes, plan.Plan]]:
 
 
 def read_contracts(fleet: Fleet) -> list[Contract]:
-    """Return the fleet's contracts, by file name. Raises Refused with key and line."""
-    result = []
+    """Return the fleet's contracts, by file name. Raises Refused with key and line, and for two of one name."""
+    result: list[Contract] = []
     for path in sorted(fleet.contracts.glob("*.toml")):
         try:
             result.append(load(path.read_text(encoding="utf-8"), str(path)))
@@ -161,6 +161,9 @@ def read_contracts(fleet: Fleet) -> list[Contract]:
             raise cannot_access(e, path) from e
         except UnicodeDecodeError as e:
             raise Refused("not UTF-8 text", str(path), "save it as UTF-8") from e
+    names = [c.name for c in result]
+    if twice := sorted({n for n in names if names.count(n) > 1}):
+        raise Refused(f"two contracts are called '{twice[0]}'", str(fleet.contracts), "another contract.name in one")
     return result
 
 

@@ -157,6 +157,11 @@ def test_bad_input_is_one_line_with_its_exit_code(fleet: Fleet, tmp_path: Path) 
     refused = run(fleet)
     assert refused.exit_code == 3
     assert "acme.toml:28" in refused.stderr
+    for name in ("acme", "again"):
+        (fleet.contracts / f"{name}.toml").write_text(GOOD)
+    twice = run(fleet)
+    assert (twice.exit_code, twice.stderr.count("\n")) == (3, 1)
+    assert "two contracts are called 'acme'" in twice.stderr
 
 
 def test_the_list_of_witnesses_shows_a_clock_that_was_never_set(fleet: Fleet) -> None:
