@@ -7,11 +7,10 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from linewitness.settle.attribution import beside, calls, far, names, near, soft
+from linewitness.settle.attribution.confidence import confidence
 from linewitness.settle.attribution.fleet import Fleet, episodes, gather
 from linewitness.settle.attribution.found import Found
 from linewitness.settle.attribution.rounds import Post, Rounds
-
-CONFIDENCE = {"power": 0.97, "link": 0.97}
 
 
 def attribute(
@@ -26,7 +25,7 @@ def attribute(
         found += _far(fleet) + calls.found_by_calls(fleet)
     found = [f for f in found if f.end_s > f.start_s]
     for f in found:
-        f.confidence = CONFIDENCE.get(f.rule, 0.97)
+        f.confidence = confidence(f)
     return sorted(found, key=lambda f: (f.site, f.start_s, f.end_s, f.side))
 
 

@@ -1,4 +1,4 @@
-"""The sites beside: bad quality at one site alone, at all of one ISP's sites in a region, or at sites of several ISPs."""
+"""The sites beside: bad quality at one site alone, at all of an ISP's sites in a region, or behind several ISPs."""
 
 from __future__ import annotations
 
@@ -22,13 +22,11 @@ def settle(fleet: Fleet, found: list[Found]) -> None:
             else:
                 f.side, f.candidates = UNDETERMINED, ("customer", ACCESS)
         elif f.side == UDP:
-            mine, others_bad, others_good = neighbours(fleet, index_of[f.site], f.first, f.last)
+            mine, others_bad, _ = neighbours(fleet, index_of[f.site], f.first, f.last)
             if others_bad >= 2:
                 f.side, f.rule = ROUTER, "rules_of_the_fleet"
             elif mine[0] and mine[0] >= mine[1]:
                 f.side, f.rule = ACCESS, "isp_polices_udp"
-            elif mine[1]:
-                f.side, f.rule = ROUTER, "udp_only"
             else:
                 f.side, f.rule, f.candidates = UNDETERMINED, "udp_only", ("customer", ACCESS)
 

@@ -96,8 +96,10 @@ def but_common(made: Calls, groups: Sequence[str | None], rounds: int) -> Calls:
     failing = np.zeros(rounds)
     for name in names:
         mine = made.of([i for i, g in enumerate(groups) if g == name])
-        bad, good = (np.bincount(mine.round[mine.failed == state], minlength=rounds) for state in (True, False))
-        bad, good = (np.convolve(counts, np.ones(2 * REACH + 1), "same") for counts in (bad, good))
+        bad, good = (
+            np.convolve(np.bincount(mine.round[mine.failed == state], minlength=rounds), np.ones(2 * REACH + 1), "same")
+            for state in (True, False)
+        )
         failing += (bad >= 1) & (bad > COMMON * (bad + good))
     kept = failing[made.round] < 2
     return Calls(made.site[kept], made.round[kept], made.failed[kept])
@@ -219,11 +221,11 @@ def _ends(fleet: Fleet, made: Calls, here: Calls) -> tuple[float, float]:
     first, last = int(failed.min()), int(failed.max()) + 1
     before = made.round[(made.round < first) & ~made.failed]
     after = made.round[(made.round >= last) & ~made.failed]
-    low = float(before.max() + 1) if len(before) else float(first)
-    high = float(after.min()) if len(after) else float(last)
+    sooner = float(before.max() + 1) if len(before) else float(first)
+    later = float(after.min()) if len(after) else float(last)
     partial = here.failed.mean() < 0.85
-    start = float(first) if partial else (low + first) / 2
-    end = float(last) if partial else (high + last) / 2
+    start = float(first) if partial else (sooner + first) / 2
+    end = float(last) if partial else (later + last) / 2
     return seen.t0_s + start * seen.step_s, seen.t0_s + end * seen.step_s
 
 

@@ -137,6 +137,7 @@ class Pool:
         self.region = [s.facts.region for s in fleet.seen]
         self.provider = [s.facts.provider for s in fleet.seen]
         self.edge = [s.facts.edge for s in fleet.seen]
+        self.calls = {name: np.stack([s[name] for s in fleet.seen]) for name in ("inside", "outside")}
         members: dict[tuple[str | None, str | None], list[int]] = {}
         for i in range(len(fleet.seen)):
             members.setdefault((self.provider[i], self.edge[i]), []).append(i)
@@ -175,6 +176,8 @@ class Pool:
 
 def judge(fleet: Fleet, found: list[Episode]) -> None:
     """Give every episode its side by the rules."""
+    if not found:
+        return
     pool = Pool(fleet)
     for e in found:
         pool.fill(e)
@@ -261,7 +264,7 @@ def _one_region(pool: Pool, e: Episode) -> bool:
 
 def _provider(fleet: Fleet, pool: Pool, e: Episode) -> None:
     """Several ISPs' witnesses agree: the provider, unless only our asking was refused."""
-    made, failed = _calls(fleet, pool, [e.index, *e.bad], slice(e.first, e.last))
+    made, failed = _calls(pool, [e.index, *e.bad], slice(e.first, e.last))
     if e.kind != "sip":
         if e.kind == "whole" and made >= 3 and failed <= 0.2 * made:
             e.side, e.rule = "none", "edge_degraded"
@@ -285,7 +288,7 @@ def _provider(fleet: Fleet, pool: Pool, e: Episode) -> None:
         e.rule, e.candidates = "asking_or_service", ("none", PROVIDER)
 
 
-def _calls(fleet: Fleet, pool: Pool, sites: list[int], window: slice) -> tuple[int, int]:
+def _calls(pool: Pool, sites: list[int], window: slice) -> tuple[int, int]:
     """Return (made, failed) test calls of those sites, of the kind (inside, or over the carrier) that failed less.
 
     A callee that is down fails one kind only, and fails it for other providers' sites too.
@@ -293,9 +296,9 @@ def _calls(fleet: Fleet, pool: Pool, sites: list[int], window: slice) -> tuple[i
     best = (0, 0)
     providers = {pool.provider[i] for i in sites}
     for name in ("inside", "outside"):
-        made, failed = _count(fleet, sites, name, window)
-        others = [i for i in range(len(fleet.seen)) if pool.provider[i] not in providers]
-        there, lost = _count(fleet, others, name, window)
+        made, failed = _count(pool, sites, name, window)
+        others = [i for i in range(len(pool.provider)) if pool.provider[i] not in providers]
+        there, lost = _count(pool, others, name, window)
         if there >= 3 and lost > 0.5 * there:
             continue
         if made and (not best[0] or failed * best[0] < best[1] * made):
@@ -303,14 +306,9 @@ def _calls(fleet: Fleet, pool: Pool, sites: list[int], window: slice) -> tuple[i
     return best
 
 
-def _count(fleet: Fleet, sites: list[int], name: str, window: slice) -> tuple[int, int]:
-    made = failed = 0
-    for i in sites:
-        values = fleet.seen[i][name][window]
-        values = values[~np.isnan(values)]
-        made += len(values)
-        failed += int((values == 0).sum())
-    return made, failed
+def _count(pool: Pool, sites: list[int], name: str, window: slice) -> tuple[int, int]:
+    values = pool.calls[name][sites, window]
+    return int((~np.isnan(values)).sum()), int((values == 0).sum())
 
 
 def _own_outage(fleet: Fleet, e: Episode, control: str) -> bool:
@@ -320,6 +318,11 @@ def _own_outage(fleet: Fleet, e: Episode, control: str) -> bool:
     name = names.get(control, control if control == "second_sip" else f"{control}_dead")
     me = fleet.seen[e.index].facts
     window = slice(e.first, e.last)
+    if e.kind == "whole" and control != "second_sip":
+        values, most = fleet.seen[e.index][name], 18 if name.startswith("i_") else 0.5
+        before, begin = values[max(e.first - 8, 0) : max(e.first - 1, 0)], values[e.first : e.first + 3]
+        if len(before) and not (before > most).any() and np.mean(begin > most) > 0.6:
+            return False  # it fell with the provider: one cause, not two
     bad = known = 0
     for i, one in enumerate(fleet.seen):
         if i == e.index or one.facts.isp == me.isp:

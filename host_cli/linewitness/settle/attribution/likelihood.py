@@ -46,7 +46,7 @@ class Likelihood:
         self.provider = np.array([str(f.provider) for f in facts])
         self.edge = np.array([str(f.edge) for f in facts])
         self.ways = self._ways()
-        names = ("i_media", "i_second", "i_reflector", "edge2_dead", "edge2_sip", "second_sip")
+        names: tuple[str, ...] = ("i_media", "i_second", "i_reflector", "edge2_dead", "edge2_sip", "second_sip")
         names += tuple(f"{a}_dead" for a in ANCHORS)
         self.stack = {name: np.stack([s[name] for s in fleet.seen]) for name in names}
         quiet = fleet.usable & ~fleet.media & ~fleet.sip
@@ -124,7 +124,7 @@ class Likelihood:
 
         def only(sites: Flags, targets: tuple[int, ...]) -> Flags:
             predicted = np.zeros(shape, bool)
-            predicted[np.ix_(np.flatnonzero(sites), targets)] = True
+            predicted[np.ix_(np.flatnonzero(sites), np.array(targets))] = True
             return predicted
 
         own = (self.provider == self.provider[index]) & (self.edge == self.edge[index])

@@ -58,7 +58,7 @@ def soft_evidence(seen: Seen, hard: Flags) -> Small:
 
 
 def _weight(level: Small) -> float:
-    """Return how much a bad round says at this site, 0..1: little where many are bad on any day (a noisy radio link)."""
+    """Return how much a bad round says at this site, 0..1: little where many are bad on any day (noisy radio)."""
     known = level[~np.isnan(level)]
     usual = float((known > BAD_AT).mean()) if len(known) else 0.0
     return float(np.log(0.75 / np.clip(usual - SPARED, 0.01, 0.6)) / np.log(75.0))
@@ -171,12 +171,12 @@ def where(seen: Seen, c: Contrast) -> tuple[str, str]:
         return LAN, "lan_quality"
     if sick >= 2:
         return ROUTER, "router_overloaded"
+    if c.use > FULL_LINE:
+        return LAN, "line_full"
     if c.anchors_known and 0 < c.anchors_clean < c.anchors_known:
         return TRANSIT, "some_anchors_clean"
     if c.anchors_known and c.anchors_clean == c.anchors_known and not c.anchors_tcp < 0.9:
-        return (TRANSIT, "anchors_clean") if c.beyond_delay >= 8.0 else (UDP, "udp_only")
-    if c.use > FULL_LINE:
-        return LAN, "line_full"
+        return UDP, "udp_only"
     if np.isnan(c.use) and c.beyond_delay > (QUEUE_MS_LTE if seen.facts.technology == "lte" else QUEUE_MS):
         return QUEUE, "queue"
     if np.isnan(share):
