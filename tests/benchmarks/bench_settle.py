@@ -1,7 +1,7 @@
 """Whose side was it: the method of `linewitness settle` on worlds that no tuning has seen, beside simpler ones.
 
-    python tests/benchmarks/bench_settle.py [--part score|ablation|fleet|speed|ends ...] [--quick] [--seed N]
-        [--worlds N] [--sites 200] [--days 14] [--step 60]
+    python tests/benchmarks/bench_settle.py [--part score|ablation|fleet|speed|ends ...] [--style home|abroad|blind ...]
+        [--quick] [--seed N] [--worlds N] [--sites 200] [--days 14] [--step 60]
 
 score     per style (home: other seeds only; abroad: other ranges and kinds; blind: everything drawn anew for each
           seed, with kinds that neither has) every measure beside its goal, for ours, a rule of segment differences at
@@ -87,6 +87,7 @@ def options(arguments: list[str] | None) -> argparse.Namespace:
     """Return the options; --quick makes everything small."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--part", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--style", nargs="+", choices=STYLES, default=list(STYLES), help="of the part score")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--seed", type=int, help="the first world's seed; the others follow")
     parser.add_argument("--worlds", type=int, help="worlds of each style; 1, blind 6")
@@ -110,6 +111,8 @@ def score_part(args: argparse.Namespace, seed: int) -> tuple[dict[str, object], 
     figures: dict[str, object] = {}
     blame: dict[str, object] = {}
     for number, style in enumerate(STYLES):
+        if style not in args.style:
+            continue
         count = args.worlds or (1 if args.quick else WORLDS[style])
         found = settle_worlds.run(worlds(args, style, seed + 1000 * number, count), METHODS, SIMPLE_WORLDS)
         fewer = f" (naive and baseline-b: the first {BASELINE_WORLDS})" if count > BASELINE_WORLDS else ""
