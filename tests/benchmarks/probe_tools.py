@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -34,7 +35,7 @@ from witness.probes import window
 class Told(window.Window):
     def close(self, link_up):
         super().close(link_up)
-        print("PACKETS", json.dumps([list(self._rtt_us), list(self._state)]))
+        print("EACH", json.dumps([list(self._rtt_us), list(self._state)]))
 
 class Link:
     def __init__(self, wlan): self.wlan = wlan
@@ -74,17 +75,41 @@ CALL = """from witness.probes import call
 """
 
 
+BARE = """
+import json, network, socket, struct, time
+wlan = network.WLAN(network.STA_IF)
+wlan.active(True)
+wlan.connect("office", "secret")
+while not wlan.isconnected():
+    time.sleep_ms(10)
+sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sock.settimeout(1)
+peer = socket.getaddrinfo("FAR", RTP_PORT)[0][-1]
+packet = bytearray(172)
+rtts_us = []
+for number in range(PACKETS):
+    struct.pack_into(">H", packet, 2, number)
+    time.sleep_ms(5)
+    sent_us = time.ticks_us()
+    sock.sendto(packet, peer)
+    try:
+        sock.recvfrom(512)
+        rtts_us.append(time.ticks_diff(time.ticks_us(), sent_us))
+    except OSError:
+        rtts_us.append(None)
+print("BARE", json.dumps(rtts_us))
+"""
+
+
 def program(what: str) -> str:
-    """The board's main.py for STAMP or CALL."""
-    text = MAIN.replace("WHAT", what)
-    values = {"STAMP_PORT": STAMP_PORT, "SIP_PORT": SIP_PORT, "FAR": FAR}
+    """The board's main.py for STAMP, CALL or BARE (nothing but a socket: what is the virtual board's own share)."""
+    text = what if what == BARE else MAIN.replace("WHAT", what)
+    values = {
+        "STAMP_PORT": STAMP_PORT, "SIP_PORT": SIP_PORT, "RTP_PORT": RTP_PORT, "FAR": FAR, "PACKETS": PACKETS,
+    }  # fmt: skip
     for name, value in values.items():
-        text = text.replace(name, str(value))
-    return (
-        text.replace("OPTION_PACKETS", "OPTION_COUNT")
-        .replace("PACKETS //", f"{PACKETS} //")
-        .replace("OPTION_COUNT: PACKETS", f"OPTION_PACKETS: {PACKETS}")
-    )
+        text = re.sub(rf"\b{name}\b", str(value), text)
+    return text
 
 
 def witness(lab: Namespaces, folder: Path, vm: str, what: str) -> Told:
@@ -110,8 +135,10 @@ def witness(lab: Namespaces, folder: Path, vm: str, what: str) -> Told:
     try:
         for line in process.stdout:
             said.append(line)
-            if line.startswith("PACKETS"):
-                packets = json.loads(line.removeprefix("PACKETS"))
+            if line.startswith("EACH"):
+                packets = json.loads(line.removeprefix("EACH"))
+            elif line.startswith("BARE"):
+                return Told(json.loads(line.removeprefix("BARE")))
             elif line.startswith("READING") and packets:
                 rtts_us, states = packets
                 return Told(
