@@ -34,9 +34,10 @@ def text() -> str:
         where = segments.get(line.name, "witness")
         period = f"{line.period_ms / 1000:g} s"
         rows.append(f"| {line.name} | {where} | {line.method} | {period} | {up} | {down} | {line.batch_octets or ''} |")
+    up_kbits, down_kbits = found.kbits("up"), found.kbits("down")
     rows += [
         "",
-        f"All together {found.kbits('up'):.1f} kbit/s up and {found.kbits('down'):.1f} kbit/s down on average, of which",
+        f"All together {up_kbits:.1f} kbit/s up and {down_kbits:.1f} kbit/s down on average, of which",
         f"{found.kbits('up', line_only=True):.1f} and {found.kbits('down', line_only=True):.1f} cross the access line.",
         f"An hour has {found.batches:.0f} batches of some {found.batch_octets} octets, {found.messages:.0f} MQTT",
         f"messages and {found.flash_pages:.0f} flash pages of 256 octets.",

@@ -209,7 +209,8 @@ def test_sip_statuses_mean_alive_or_failing(status, fate, code):
     headers = sip_message.request_headers("UDP", "192.0.2.1", "b7", "call", 9, "OPTIONS")
     request = sip_message.encode("OPTIONS sip:example.net SIP/2.0", headers)
     response = sip_message.decode_response(sip_response(request, status))
-    assert (response.status, response.branch, response.method, response.retry_after_s) == (status, "b7", "OPTIONS", None)
+    assert (response.status, response.branch, response.method) == (status, "b7", "OPTIONS")
+    assert response.retry_after_s is None
     assert sip_message.is_failure(status) == (fate == codes.FATE_WRONG)
     assert code in (None, status)
 
