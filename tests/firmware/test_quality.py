@@ -201,7 +201,21 @@ def test_bursts_agree_with_a_slow_reading_of_the_rfc(pattern, gmin):
     ]
 
 
-@pytest.mark.parametrize("path", ["quality.py", "emodel.py", "sample.py", "probes/window.py", "probes/stamp_packet.py"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "quality.py",
+        "emodel.py",
+        "sample.py",
+        "probes/window.py",
+        "probes/stamp_packet.py",
+        "probes/rtp.py",
+        "probes/call_media.py",
+        "probes/stream.py",
+        "probes/certificate.py",
+        "probes/connection.py",
+    ],
+)
 def test_no_float_can_arise_on_a_board_of_single_precision(path):
     tree = ast.parse((FIRMWARE / path).read_text())
     floats = [n for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, float)]

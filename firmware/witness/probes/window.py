@@ -167,6 +167,8 @@ class Window:
         """Return (loss pattern of the packets that count, delays ascending, how many of them late)."""
         delays = sorted([self._rtt_us[i] for i in range(self._sent) if self._state[i] == _ANSWERED])
         latest_us = delays[0] + buffer_us if delays else 0
+        if len(delays) == self._sent and (not delays or delays[-1] <= latest_us):
+            return bytearray(self._sent), delays, 0
         pattern = bytearray()
         late = 0
         for i in range(self._sent):
