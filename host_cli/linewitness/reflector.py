@@ -1,8 +1,9 @@
 """STAMP session-reflector (RFC 8762, RFC 8972): sends each test packet back with the times it was here.
 
 Stateful: every session (source address and port, SSID) has a counter of its own, so that a sender can tell loss on the
-way there from loss on the way back (RFC 8762 4.3). It answers authenticated packets, or unauthenticated ones from the
-networks it was told of, and never with more octets than it was asked with, so it cannot be used to amplify anything.
+way there from loss on the way back (RFC 8762 4.3). It answers packets that are authenticated under its key, and
+unauthenticated ones from the networks it was told of; nobody else, and never with more octets than it was asked with,
+so that it cannot be used to amplify anything.
 
     unauthenticated reply, 44 octets              authenticated reply, 112 octets
      0 sequence number (4)                          0 sequence number (4), 12 zero
@@ -82,13 +83,18 @@ def reply(
         head = _number(sequence, sender_sequence) + sent + struct.pack(">H", estimate) + ssid + received
         head += sender_sequence + t1 + sender_estimate + bytes(2) + bytes((ttl,)) + bytes(3)
         return head + _tlvs(tlvs)
-    if not hmac.compare_digest(packet[96:112], _mac(key, packet[:96])):
+    if not authentic(packet, key):
         return None
     sender_sequence, t1, sender_estimate, ssid = packet[:4], packet[16:24], packet[24:26], packet[26:28]
     number = _number(sequence, sender_sequence)
     head = number + bytes(12) + sent + struct.pack(">H", estimate) + ssid + bytes(4) + received + bytes(8)
     head += sender_sequence + bytes(12) + t1 + sender_estimate + bytes(6) + bytes((ttl,)) + bytes(15)
     return head + _mac(key, head) + _tlvs(tlvs, key, sender_sequence, number)
+
+
+def authentic(packet: bytes, key: bytes) -> bool:
+    """Return whether a packet is a Session-Sender's in authenticated mode, under this key (RFC 8762 4.4)."""
+    return len(packet) >= AUTHENTICATED_OCTETS and hmac.compare_digest(packet[96:112], _mac(key, packet[:96]))
 
 
 def _number(sequence: int | None, sender_sequence: bytes) -> bytes:
@@ -156,7 +162,7 @@ class Counters:
 class Reflector:
     """The sessions of one reflector; `answer` is the whole of its behaviour, without a socket.
 
-    allow: networks whose unauthenticated packets are answered. key: answer authenticated packets instead, from
+    allow: networks whose unauthenticated packets are answered. key: answer what is authenticated under it, from
     anywhere. error_us: what the host's clock may be wrong by, None where it is not synchronised.
     """
 
@@ -177,10 +183,14 @@ class Reflector:
         now_s: float,
     ) -> bytes | None:
         """Return the reply to a packet from source (address, port), or None; counts why not."""
-        if self.key is None and not any(ipaddress.ip_address(source[0]) in network for network in self.allow):
-            self.counters.refused_source += 1
+        key = self.key if self.key is not None and authentic(packet, self.key) else None
+        if key is None and not any(ipaddress.ip_address(source[0]) in network for network in self.allow):
+            if self.key is None:
+                self.counters.refused_source += 1
+            else:
+                self.counters.refused_packet += 1
             return None
-        at = 14 if self.key is None else 26
+        at = 14 if key is None else 26
         session = self._session((source[0], source[1], packet[at : at + 2]), now_s)
         out = reply(
             packet,
@@ -189,7 +199,7 @@ class Reflector:
             sent=ntp_time(now_ns()),
             estimate=error_estimate(self.error_us),
             ttl=ttl,
-            key=self.key,
+            key=key,
         )
         if out is None:
             self.counters.refused_packet += 1

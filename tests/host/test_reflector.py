@@ -131,6 +131,31 @@ def test_a_stranger_gets_no_reply_and_is_counted() -> None:
     assert ours.counters.reflected == 0
 
 
+def test_with_a_key_and_networks_either_is_enough_and_neither_is_not() -> None:
+    ours = reflector.Reflector(allow=(ipaddress.ip_network("192.0.2.0/24"),), key=key("a1"))
+    forged = packet("a1")[:-1] + bytes([packet("a1")[-1] ^ 1])
+    known, stranger = ("192.0.2.7", 5000), ("127.0.0.1", 5000)
+    authenticated = answer(ours, stranger, packet("a1"))
+    assert authenticated is not None
+    assert reflector.authentic(authenticated, key("a1"))
+    assert answer(ours, stranger, packet("u1")) is None
+    assert answer(ours, stranger, forged) is None
+    assert len(ours.sessions) == 1  # who is refused takes no memory
+    plain = answer(ours, known, packet("u1"))
+    assert plain is not None
+    assert (len(plain), reflector.authentic(plain, key("a1"))) == (len(packet("u1")), False)
+    assert (ours.counters.reflected, ours.counters.refused_packet) == (2, 2)
+
+
+@pytest.mark.parametrize("octets", [0, 1, 14, 43, 44, 45, 60, 111, 112, 113, 172, 1400])
+def test_no_reply_is_longer_than_what_it_answers(octets: int) -> None:
+    for ours in (reflector.Reflector(allow=LOCAL), reflector.Reflector(key=key("a1"))):
+        base = (packet("u1") if ours.key is None else packet("a1"))[:octets]
+        asked = base + b"\x80\x01\x00\x08" * ((octets - len(base)) // 4)
+        out = answer(ours, ("127.0.0.1", 5000), asked)
+        assert out is None or len(out) <= len(asked)
+
+
 def test_over_a_real_socket_the_reply_carries_the_ttl_and_the_kernels_time() -> None:
     ours = reflector.Reflector(allow=LOCAL, error_us=1000)
     stop = threading.Event()

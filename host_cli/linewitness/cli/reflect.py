@@ -52,7 +52,7 @@ def _bound(address: str) -> socket.socket:
 @click.option(
     "--key-file",
     type=click.Path(path_type=Path, dir_okay=False, readable=False),
-    help="Answer authenticated packets (hex key).",
+    help="Answer authenticated packets, from anywhere (hex key).",
 )
 @click.option(
     "--error-us", type=click.IntRange(0), help="What this host's clock may be wrong by [default: unsynchronised]."
