@@ -23,7 +23,7 @@ EXTRAS_AN_HOUR = 20
 HOUR_US = 3_600_000_000
 LOOK_US = 1_000_000
 # Percent of the journal's room -> the longest batch.
-WIDENED = ((92, 1_800_000_000), (75, 600_000_000), (5, 120_000_000))
+WIDENED = ((66, 3_600_000_000), (54, 900_000_000), (5, 300_000_000))
 SPLIT_US = 2_000_000  # what is left after an early end is worth a batch of its own from here on
 
 

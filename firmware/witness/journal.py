@@ -47,7 +47,7 @@ from .frames import (
 )  # fmt: skip
 
 SEGMENT_OCTETS = 16_384
-RESERVE_OCTETS = 65_536  # of the file system, for what is not the journal's and for writing a segment again
+RESERVE_OCTETS = 40_960  # of the file system, for what is not the journal's and for writing a segment again
 BLOCK_OCTETS = 4096  # littlefs gives a file whole blocks
 
 Entry = namedtuple("Entry", ("kid", "seq", "cose", "body", "segment", "end", "trims"))

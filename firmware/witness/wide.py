@@ -15,7 +15,7 @@ _MOST = (record.STALL_US, record.JITTER_US, record.BURST_R_MILLI)
 _MOST_OF_EACH = (record.PDV_US, record.BURST)
 _SPOILT = (record.LATE, record.DUPLICATE, record.REORDERED, record.MALFORMED)
 
-WINDOWS_APART_US = 125_000_000
+WINDOWS_APART_US = 310_000_000
 
 
 def is_plain(batch) -> bool:

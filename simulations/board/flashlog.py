@@ -42,6 +42,20 @@ class FlashLog:
         """Record no more."""
         self._device.log = None
 
+    def images_torn_every(self, program_octets: int, erase_octets: int, every: int = 1) -> Iterator[Image]:
+        """The flash after a cut at each `every`-th operation, so many octets into it and into every multiple of that."""
+        octets = bytearray(self._start)
+        for number, operation in enumerate(self.operations):
+            marks = tuple(value for at, value in self._marks if at <= number)
+            if number % every == 0:
+                step = erase_octets if operation.data is None else program_octets
+                for done in range(0, operation.size, step):
+                    torn = bytearray(octets)
+                    _apply(torn, operation, done)
+                    yield Image(number, done * 100 // operation.size, bytes(torn), marks)
+            _apply(octets, operation, operation.size)
+        yield Image(len(self.operations), 0, bytes(octets), tuple(value for _, value in self._marks))
+
     def images(self, tears_pct: Sequence[int] = TEARS_PCT, every: int = 1) -> Iterator[Image]:
         """The flash after a cut at each `every`-th operation, with each tear; last, the flash after all of them."""
         octets = bytearray(self._start)

@@ -86,15 +86,15 @@ def test_events_and_holes_are_never_joined() -> None:
     assert join(batch(0, shots(2, 6, 6)), batch(2, shots(2, 6, 6))) is None
 
 
-def test_windows_stay_apart_for_two_minutes_and_the_worst_of_each_figure_stands_in_longer_batches() -> None:
+def test_windows_stay_apart_for_five_minutes_and_the_worst_of_each_figure_stands_in_longer_batches() -> None:
     first, second = batch(0, window(7_000_000)), batch(1, window(9_000_000, mos_milli=4100, JITTER_US=80))
     two = join(first, second)
     assert two is not None
     assert two.end_us - two.start_us <= WINDOWS_APART_US
     assert [reading[START_US] for reading in two.body.readings] == [7_000_000, MINUTE_US + 9_000_000]
-    three = join(two, batch(2, window(8_000_000)))
-    assert three is not None
-    (reading,) = three.body.readings
+    long = join(two, batch(2, window(8_000_000), minutes=5))
+    assert long is not None
+    (reading,) = long.body.readings
     record.check_reading(reading)
     assert reading[SENT] == reading[ANSWERED] == 750
     assert (reading[record.MOS_MILLI], reading[record.JITTER_US]) == (4100, 80)
