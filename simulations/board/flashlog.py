@@ -43,7 +43,7 @@ class FlashLog:
         self._device.log = None
 
     def images_torn_every(self, program_octets: int, erase_octets: int, every: int = 1) -> Iterator[Image]:
-        """The flash after a cut at each `every`-th operation, so many octets into it and into every multiple of that."""
+        """The flash after a cut at each `every`-th operation, at each multiple of so many octets of it."""
         octets = bytearray(self._start)
         for number, operation in enumerate(self.operations):
             marks = tuple(value for at, value in self._marks if at <= number)

@@ -3,8 +3,8 @@
     python tests/benchmarks/bench_power.py [--minutes 60] [--octets 16]
 
 The hour (batches, a command, twelve minutes without the line and their back-fill, a reset) runs once on the MicroPython
-machine in virtual time, on a Pico W's flash. Every image that a cut would have left is opened by the firmware's Journal:
-same key, no published number free to be signed again, an unbroken chain, every body as its header says, the newest
+machine in virtual time, on a Pico W's flash. Every image that a cut would have left is opened by the firmware's own
+Journal: same key, no published number free to be signed again, an unbroken chain, every body as its header says, the newest
 signature good by another library. Prints counts and, as its last line, one JSON object; baseline is the number of
 images, ratio the share that did not recover. Ends with 1 where one did not.
 """

@@ -51,11 +51,14 @@ def scripted(folder: Path, minutes: int) -> tuple[FlashLog, VirtualOffice]:
         log = FlashLog(office.device.block_device)
         known = 0
 
+        def newer() -> bool:
+            return len(office.batches) > known
+
         def live(seconds: float) -> None:
             nonlocal known
             end_us = office.now_us + round(seconds * 1_000_000)
             while office.now_us < end_us:
-                office.run_until(lambda: len(office.batches) > known, (end_us - office.now_us) / 1e6, must=False)
+                office.run_until(newer, (end_us - office.now_us) / 1e6, must=False)
                 for batch in office.batches[known:]:
                     log.mark((batch.kid, batch.header.seq, batch.digest))
                 known = len(office.batches)

@@ -1,4 +1,4 @@
-"""The power fails in any flash operation of the whole firmware, at any octet of it: it recovers, and lies about nothing.
+"""The power fails in any flash operation of the whole firmware, at any octet: it recovers and lies about nothing.
 
 bench_power does the same for an hour and for every operation; here every octet of a part of the operations is cut.
 """
