@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from linewitness.errors import Refused
-from linewitness.model import OutagePost, build, plain
+from linewitness.model import OutagePost
 from linewitness.outages.formats import FORMATS, UNREAD, recognise
+from linewitness.plain import build, plain
 
 if TYPE_CHECKING:
     from linewitness.ledger import Ledger

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from linewitness.errors import CannotDo, Refused
-from linewitness.model import build, plain
+from linewitness.plain import build, plain
 from linewitness.reminders.channels import Channel
 from linewitness.reminders.messages import Message
 

@@ -29,7 +29,7 @@ class Achieved:
     """How a commitment did in a window of so many months and seconds.
 
     value and target in the commitment's own unit (ppm, milli-MOS, us). failures: how many; late_us: of each late clock.
-    downtime_s of counted_s: of availability. reduced: the target as allowance in ppm where value is availability.
+    downtime_s of counted_s: of availability.
     """
 
     value: Fraction

@@ -13,7 +13,8 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from linewitness.model import Finding, Segment, Settlement, Side, build, plain
+from linewitness.model import Finding, Segment, Settlement, Side
+from linewitness.plain import build, plain
 from linewitness.settle.calendar import iso
 from linewitness.settle.intervals import Interval, intersect, subtract, union
 

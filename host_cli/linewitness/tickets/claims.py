@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from linewitness.errors import Refused
-from linewitness.model import build, plain
+from linewitness.plain import build, plain
 
 if TYPE_CHECKING:
     from linewitness.ledger import Ledger

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from linewitness.errors import CannotDo, Refused, UsageProblem
-from linewitness.model import Ticket, TicketAct, TicketEvent, build, plain
+from linewitness.model import Ticket, TicketAct, TicketEvent
+from linewitness.plain import build, plain
 from linewitness.settle.calendar import iso
 
 if TYPE_CHECKING:
