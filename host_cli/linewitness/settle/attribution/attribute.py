@@ -22,7 +22,7 @@ def attribute(
     for fleet in fleets:
         found += fleet.found
         found += _soft(fleet) + names.lies(fleet)
-        found += _far(fleet) + calls.found_by_calls(fleet)
+        found += _far(fleet, posts) + calls.found_by_calls(fleet, posts)
     found = [f for f in found if f.end_s > f.start_s]
     for f in found:
         f.confidence = confidence(f)
@@ -47,9 +47,9 @@ def _soft(fleet: Fleet) -> list[Found]:
     return found
 
 
-def _far(fleet: Fleet) -> list[Found]:
+def _far(fleet: Fleet, posts: Sequence[Post]) -> list[Found]:
     found = far.far_episodes(fleet)
-    far.judge(fleet, found)
+    far.judge(fleet, found, posts)
     result = []
     for e in found:
         if e.side == "none":

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from linewitness.settle.attribution.fleet import Fleet
 from linewitness.settle.attribution.found import CARRIER, PROVIDER, ROUTER, UNDETERMINED, Found
 from linewitness.settle.attribution.quality import BAD_IMPAIRMENT, impairment_of_mos
+from linewitness.settle.attribution.rounds import Post, confirmed
 from linewitness.settle.attribution.tracks import runs, sticky
 
 GROUP_STAY = 5.5
@@ -78,14 +79,15 @@ def _sorted(found: list[tuple[int, int, bool]]) -> Calls:
     )  # fmt: skip
 
 
-def found_by_calls(fleet: Fleet) -> list[Found]:
+def found_by_calls(fleet: Fleet, posts: Sequence[Post] = ()) -> list[Found]:
     """Return what the test calls of all sites tell of carriers, providers and single sites."""
     if not fleet.seen:
         return []
     outside, inside, whole = calls(fleet)
+    everything = outside
     outside = but_common(outside, [s.facts.carrier for s in fleet.seen], len(fleet.seen[0]))
     whole = but_common(whole, [s.facts.provider for s in fleet.seen], len(fleet.seen[0]))
-    return _carriers(fleet, outside, inside) + _providers(fleet, whole)
+    return _carriers(fleet, outside, everything, inside) + _providers(fleet, whole, posts)
 
 
 def but_common(made: Calls, groups: Sequence[str | None], rounds: int) -> Calls:
@@ -124,22 +126,24 @@ def _keys(fleet: Fleet, names: tuple[str, ...]) -> dict[Hashable, list[int]]:
     return members
 
 
-def _carriers(fleet: Fleet, made: Calls, inside: Calls) -> list[Found]:
+def _carriers(fleet: Fleet, made: Calls, everything: Calls, inside: Calls) -> list[Found]:
     """Calls over the carrier failed while those inside the provider's network, beside them, did not."""
     found: list[Found] = []
     carriers = [s.facts.carrier for s in fleet.seen]
     groups = list(_keys(fleet, ("carrier", "region")).values())
     mines = [made.of(members) for members in groups]
     for members, mine, stretches in zip(
-        groups, mines, windows(mines, len(fleet.seen[0]), 3.5, 0.7, GROUP_STAY), strict=True
+        groups, mines, windows(mines, len(fleet.seen[0]), 3.7, 0.7, GROUP_STAY), strict=True
     ):
-        others = made.of([i for i, c in enumerate(carriers) if c != carriers[members[0]] and c is not None])
+        others = everything.of([i for i, c in enumerate(carriers) if c != carriers[members[0]] and c is not None])
         for first, last in stretches:
             here = mine.within(first, last)
             hit = np.unique(here.site[here.failed])
             if int(here.failed.sum()) < (LEAST_FAILED if len(hit) >= LEAST_SITES else ALONE_FAILED):
                 continue
-            control = others.within(first - 5, last + 5)
+            control = others.within(first, last)
+            if len(control.failed) < 3:
+                control = others.within(first - REACH, last + REACH)
             if len(control.failed) >= 3 and control.failed.mean() > ELSEWHERE:
                 continue
             beside = inside.of([int(i) for i in hit]).within(first, last)
@@ -155,7 +159,7 @@ def _carriers(fleet: Fleet, made: Calls, inside: Calls) -> list[Found]:
     return found
 
 
-def _providers(fleet: Fleet, made: Calls) -> list[Found]:
+def _providers(fleet: Fleet, made: Calls, posts: Sequence[Post]) -> list[Found]:
     """Both calls failed though the way to the edge was whole: the provider's call handling, or this site's own."""
     found: list[Found] = []
     providers = [s.facts.provider for s in fleet.seen]
@@ -174,12 +178,13 @@ def _providers(fleet: Fleet, made: Calls) -> list[Found]:
             control = others.within(first, last)
             if len(control.failed) >= 3 and control.failed.mean() > ELSEWHERE / 3 and control.failed.sum() >= 2:
                 continue
-            known = len(control.failed) >= 3
-            side, rule = (PROVIDER, "calls_inside") if known else (UNDETERMINED, "calls_or_callee")
             start_s, end_s = _ends(fleet, mine.of(hit), here.of(hit))
+            # Calls alone can't tell the provider from a rule of the customer's own on all its sites there.
+            said = confirmed(posts, providers[members[0]], start_s, end_s)
+            side, rule = (PROVIDER, "calls_inside") if said else (UNDETERMINED, "calls_or_rule")
             for index in hit:
                 taken.add((index, first, last))
-                found.append(_found(fleet, index, start_s, end_s, side, rule, ("none", PROVIDER)))
+                found.append(_found(fleet, index, start_s, end_s, side, rule, ("customer", "none", PROVIDER)))
     sites = [made.of([index]) for index in range(len(fleet.seen))]
     for index, stretches in enumerate(windows(sites, len(fleet.seen[0]), 3.0, 2.0, SITE_STAY)):
         for first, last in stretches:

@@ -9,6 +9,7 @@ not our asking.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,7 +17,7 @@ import numpy as np
 from linewitness.settle.attribution.fleet import Fleet, episodes
 from linewitness.settle.attribution.found import ACCESS, PROVIDER, ROUTER, TRANSIT, UNDETERMINED
 from linewitness.settle.attribution.likelihood import Likelihood
-from linewitness.settle.attribution.rounds import ANCHORS, Flags
+from linewitness.settle.attribution.rounds import ANCHORS, Flags, Post, confirmed
 from linewitness.settle.attribution.seen import Small
 
 OUTSIDE = (TRANSIT, PROVIDER)
@@ -26,6 +27,7 @@ CONTROLS = {
     "reflector": ("i_reflector", 12.0), "second": ("i_second", 12.0),
 }  # fmt: skip
 MANY_CLEAN = 8
+BESIDE = 90  # rounds
 LEAST_SHARE = 0.15
 LEAST_USABLE = 0.4
 BAD_SHARE, GOOD_SHARE = 0.5, 0.15
@@ -98,9 +100,14 @@ def _dirty(fleet: Fleet, index: int, track: str, core: Flags) -> tuple[str, ...]
     if track == "sip" and _second_fails(fleet, index, core):
         dirty.append("second_sip")
     usual = fleet.usable[index] & ~fleet.media[index]
+    inside = np.flatnonzero(core)
+    near = np.zeros(len(core), bool)
+    near[max(inside[0] - BESIDE, 0) : inside[-1] + BESIDE] = True
+    if (usual & near).sum() >= 20:
+        usual &= near  # the hours about it know the time of day
     lost = max(_above(seen["i_media"], core, usual), 8.0)
     for name in ("second", "reflector"):
-        if _above(seen[f"i_{name}"], core, usual) > 0.25 * lost:
+        if _above(seen[f"i_{name}"], core, usual) > max(0.3 * lost, 4.0):
             dirty.append(name)
     loss = _above(seen["media_loss_both"], core, usual)
     delay = _above(seen["media_delay"], core, usual)
@@ -108,7 +115,7 @@ def _dirty(fleet: Fleet, index: int, track: str, core: Flags) -> tuple[str, ...]
         excess = _above(seen[f"{name}_echo"], core, usual)
         noise = 3.0 * np.sqrt(0.02 / (ECHOES * max(int(core.sum()), 1)))
         lossy = loss > 0.02 and excess > max(0.3 * loss, noise)
-        slow = delay > 8.0 and _above(seen[f"{name}_delay"], core, usual) > 0.4 * delay
+        slow = delay > 8.0 and _above(seen[f"{name}_delay"], core, usual) > 0.5 * delay
         if _above(seen[f"{name}_dead"], core, usual) > 0.3 or (track == "media" and (lossy or slow)):
             dirty.append(name)
     return tuple(dirty)
@@ -131,8 +138,9 @@ def _above(values: Small, core: Flags, usual: Flags) -> float:
 class Pool:
     """Who shares what: for an episode, which other healthy witnesses of the same edge saw the same, and which not."""
 
-    def __init__(self, fleet: Fleet) -> None:
+    def __init__(self, fleet: Fleet, posts: Sequence[Post] = ()) -> None:
         self.fleet = fleet
+        self.posts = posts
         self.isp = [s.facts.isp for s in fleet.seen]
         self.region = [s.facts.region for s in fleet.seen]
         self.provider = [s.facts.provider for s in fleet.seen]
@@ -142,6 +150,12 @@ class Pool:
         for i in range(len(fleet.seen)):
             members.setdefault((self.provider[i], self.edge[i]), []).append(i)
         self.members = {key: np.array(value) for key, value in members.items()}
+
+    def posted(self, e: Episode) -> bool:
+        """Return whether the provider's own word speaks of this time: it confirms what was found without it."""
+        seen = self.fleet.seen[e.index]
+        start_s, end_s = (seen.t0_s + at * seen.step_s for at in (e.first, e.last))
+        return confirmed(self.posts, self.provider[e.index], start_s, end_s)
 
     def fill(self, e: Episode) -> None:
         """Fill an episode's bad and good peers."""
@@ -174,11 +188,11 @@ class Pool:
         return began or ended
 
 
-def judge(fleet: Fleet, found: list[Episode]) -> None:
+def judge(fleet: Fleet, found: list[Episode], posts: Sequence[Post] = ()) -> None:
     """Give every episode its side by the rules."""
     if not found:
         return
-    pool = Pool(fleet)
+    pool = Pool(fleet, posts)
     for e in found:
         pool.fill(e)
     for e in found:
@@ -264,7 +278,7 @@ def _one_region(pool: Pool, e: Episode) -> bool:
 
 def _provider(fleet: Fleet, pool: Pool, e: Episode) -> None:
     """Several ISPs' witnesses agree: the provider, unless only our asking was refused."""
-    made, failed = _calls(pool, [e.index, *e.bad], slice(e.first, e.last))
+    made, failed, both = _calls(pool, [e.index, *e.bad], slice(e.first, e.last))
     if e.kind != "sip":
         if e.kind == "whole" and made >= 3 and failed <= 0.2 * made:
             e.side, e.rule = "none", "edge_degraded"
@@ -278,22 +292,27 @@ def _provider(fleet: Fleet, pool: Pool, e: Episode) -> None:
     if e.error > 0.5:
         e.side, e.rule = PROVIDER, "pooled_code"
         return
-    if failed >= 2 and failed >= 0.25 * made:
+    expected = 0.5 * (1 - e.sip) * made
+    if both and (failed == made or failed >= max(3.0, expected)):
         e.side, e.rule = PROVIDER, "pooled_sip_calls"
     elif made >= 2 and failed <= 0.1 * made:
         e.side, e.rule = "none", "asking_limited"
     elif e.tcp < 0.3:
         e.side, e.rule = PROVIDER, "pooled_sip_tcp"
+    elif pool.posted(e):
+        e.side, e.rule = PROVIDER, "pooled_sip_posted"
     else:
         e.rule, e.candidates = "asking_or_service", ("none", PROVIDER)
 
 
-def _calls(pool: Pool, sites: list[int], window: slice) -> tuple[int, int]:
-    """Return (made, failed) test calls of those sites, of the kind (inside, or over the carrier) that failed less.
+def _calls(pool: Pool, sites: list[int], window: slice) -> tuple[int, int, bool]:
+    """Return (made, failed) test calls of those sites, of the kind (inside, or over the carrier) that failed less, and
+    whether both kinds were made and failed.
 
     A callee that is down fails one kind only, and fails it for other providers' sites too.
     """
     best = (0, 0)
+    kinds = 0
     providers = {pool.provider[i] for i in sites}
     for name in ("inside", "outside"):
         made, failed = _count(pool, sites, name, window)
@@ -301,9 +320,10 @@ def _calls(pool: Pool, sites: list[int], window: slice) -> tuple[int, int]:
         there, lost = _count(pool, others, name, window)
         if there >= 3 and lost > 0.5 * there:
             continue
+        kinds += failed > 0
         if made and (not best[0] or failed * best[0] < best[1] * made):
             best = (made, failed)
-    return best
+    return (*best, kinds == 2)
 
 
 def _count(pool: Pool, sites: list[int], name: str, window: slice) -> tuple[int, int]:
@@ -417,7 +437,7 @@ def _one_cause(pool: Pool, found: list[Episode]) -> None:
 
 def _confirm(fleet: Fleet, found: list[Episode]) -> None:
     """Leave undetermined what method two does not confirm."""
-    accused = [e for e in found if e.side == PROVIDER and e.rule != "code"]
+    accused = [e for e in found if e.side == PROVIDER and e.rule not in ("code", "pooled_code")]
     if not accused:
         return
     second = Likelihood(fleet)

@@ -24,12 +24,13 @@ from numpy.typing import NDArray
 from linewitness.settle.attribution.fleet import Fleet
 from linewitness.settle.attribution.rounds import ANCHORS, Flags
 
-LEAD = 3.0  # twenty to one
+LEAD = 4.0  # fifty to one
 TARGETS = ("edge", "edge2", "second", "reflector", *ANCHORS)
 PRIOR = {"edge": 0.0, "peering": 0.0, "transit": 0.0, "isp": 0.0, "rule": -3.0}
 SHARES = (0.3, 0.6, 0.95)
-STEEP, MIDDLE, MOST = 8.0, 0.4, 3.0
+STEEP, MIDDLE, MOST = 10.0, 0.4, 5.0
 LEAST_USABLE = 0.4
+NEAR_ROUNDS, AT_ONCE = 3, 3.0  # one moment, and how much that says
 MOST_ROUNDS = 60  # a long stretch is judged by so many of its rounds
 
 Matrix = NDArray[np.floating[Any]]
@@ -68,7 +69,7 @@ class Likelihood:
                     told.setdefault(key, f.path[target])
         return np.array([[told.get(key, "") for key in row] for row in keys])
 
-    def score(self, track: str, first: int, last: int) -> Matrix:
+    def score(self, track: str, index: int, first: int, last: int) -> Matrix:
         """Return [sites, targets]: log likelihood ratio of bad over whole in [first, last), NaN where not measured."""
         window = np.unique(np.linspace(first, last - 1, min(last - first, MOST_ROUNDS)).astype(int))
         usable = self.fleet.usable[:, window]
@@ -89,12 +90,28 @@ class Likelihood:
             for column, name in enumerate(ANCHORS, start=4):
                 out[:, column] = np.clip((here[f"{name}_dead"] - self.usual[f"{name}_dead"]) / 0.8, 0, 1)
         llr = np.clip(STEEP * (out - MIDDLE), -MOST, MOST)
+        self._timing(llr, states, index, first, last)
         llr[~enough] = np.nan
         return llr
 
+    def _timing(self, llr: Matrix, states: Flags, index: int, first: int, last: int) -> None:
+        """Edges that failed with this one or came back with it say more; other providers' that did neither, nothing."""
+        slack = max(NEAR_ROUNDS, (last - first) // 8)
+        bad = np.flatnonzero(llr[:, 0] > 0)
+        for other in bad:
+            row = states[other]
+            together = False
+            for at in (first, last):
+                low, high = max(at - slack, 0), min(at + slack, len(row) - 1)
+                together = together or bool(row[low : high + 1].any() and not row[low : high + 1].all())
+            if together:
+                llr[other, 0] += AT_ONCE
+            elif self.provider[other] != self.provider[index]:
+                llr[other, 0] = np.nan
+
     def confirms(self, index: int, track: str, first: int, last: int) -> bool:
         """Return whether the accused site's edge explains the stretch better than everything else by LEAD."""
-        llr = self._without_own_outages(self.score(track, first, last), index)
+        llr = self._without_own_outages(self.score(track, index, first, last), index)
         mine, best = -np.inf, -np.inf
         for name, predicted, shares in self._hypotheses(index):
             value = PRIOR[name] + max(_fit(llr, predicted, share) for share in shares)

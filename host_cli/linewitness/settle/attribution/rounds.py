@@ -21,7 +21,7 @@ a column that is absent was never measured. Losses and shares are 0..1, times ms
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 Column = NDArray[np.floating[Any]]
 Flags = NDArray[np.bool_]
 
+POSTED_ROUND_S, POSTED_LATE_S = 300.0, 6 * 3600.0
 ANCHORS = ("anchor1", "anchor2", "anchor3")
 # Sources of evidence that a benchmark takes away one by one, and the columns that are theirs.
 SOURCES: dict[str, tuple[str, ...]] = {
@@ -96,3 +97,17 @@ class Post:
     end_s: float
     posted_s: float
     maintenance: bool
+
+
+def confirmed(posts: Iterable[Post], provider: str | None, start_s: float, end_s: float) -> bool:
+    """Return whether a post of the provider, made while or soon after, speaks of a time that meets [start_s, end_s).
+
+    A post confirms only what readings found: one that was made before, or half a day later, says nothing of it.
+    """
+    return any(
+        post.provider == provider
+        and post.start_s < end_s + POSTED_ROUND_S
+        and post.end_s > start_s - POSTED_ROUND_S
+        and (post.maintenance or start_s - POSTED_ROUND_S <= post.posted_s <= end_s + POSTED_LATE_S)
+        for post in posts
+    )
