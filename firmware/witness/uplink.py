@@ -30,7 +30,7 @@ PACE_MS = 100  # between batches of a back-fill: some 80 kbit/s
 HANDSHAKE_US = 4_000_000  # what must be left of a slot to begin one
 LOOK_MS = 1_000
 LINK_MS = 250
-CERTIFICATE_REFUSED = "-9984"  # MBEDTLS_ERR_X509_CERT_VERIFY_FAILED
+CERTIFICATE_REFUSED = "The certificate"  # how mbedTLS's words begin about one that does not hold (ValueError)
 
 
 class Uplink:
@@ -98,12 +98,12 @@ class Uplink:
         what = str(error)
         if isinstance(error, Refused):
             attempt = "correct broker.user and broker.password in config.json"
-        elif isinstance(error, ValueError):
-            what = "no certificate: %s" % error
-            attempt = "put the certificate of the broker's authority into %s, in DER" % broker["ca"]
         elif CERTIFICATE_REFUSED in what:
             what = "the broker's certificate is of another authority, for another name or out of its time"
             attempt = "see that %s is of its authority and that broker.host is the name in it" % broker["ca"]
+        elif isinstance(error, ValueError):
+            what = "no certificate: %s" % error
+            attempt = "put the certificate of the broker's authority into %s, in DER" % broker["ca"]
         else:
             attempt = "see that the broker runs and can be reached from this network"
         said = "uplink: %s (%s); try: %s" % (what, where, attempt)

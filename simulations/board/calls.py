@@ -137,6 +137,9 @@ class Calls:
             raise OSError(port.error, "TLS")
         return port.connected
 
+    def tls_words(self, fd: int) -> str:
+        return self._device.sockets.tls(fd).words
+
     def tls_peer(self, fd: int) -> str:
         return self._device.sockets.tls(fd).certificate().hex()
 

@@ -13,6 +13,14 @@ CERTIFICATE_VERIFY_FAILED = -0x2700
 FATAL_ALERT = -0x7780
 CERT_OPTIONAL, CERT_REQUIRED = 1, 2
 PROTOCOL_SERVER = 1
+# What mbedTLS says of a certificate that does not hold (x509_crt.h), by OpenSSL's reason; 0 for any other.
+WORDS = {
+    0: "The certificate is not correctly signed by the trusted CA",
+    9: "The certificate validity starts in the future",
+    10: "The certificate validity has expired",
+    62: "The certificate Common Name (CN) does not match with the expected CN",
+    64: "The certificate Common Name (CN) does not match with the expected CN",
+}
 
 
 class TlsContext:
@@ -77,6 +85,7 @@ class TlsPort(TcpPort):
         # The last octets of a handshake make the socket readable, though nothing can be read: mbedTLS gets on with it
         # in the next read or write, whichever it is.
         self.stirred = False
+        self.words = ""
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server, hostname)
         self.changed = port.changed
         port.changed = self._pump
@@ -159,8 +168,9 @@ class TlsPort(TcpPort):
                     self.end_of_stream = True
         except ssl.SSLWantReadError:
             return
-        except ssl.SSLCertVerificationError:
+        except ssl.SSLCertVerificationError as problem:
             self.error = CERTIFICATE_VERIFY_FAILED
+            self.words = WORDS.get(problem.verify_code, WORDS[0])
         except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
             self.end_of_stream = True
             if not self.connected:

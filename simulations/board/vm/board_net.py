@@ -29,6 +29,7 @@ EAGAIN = 11
 EINVAL = 22
 ETIMEDOUT = 110
 EINPROGRESS = 115
+CERT_VERIFY_FAILED = -0x2700
 
 POLLIN = 1
 POLLOUT = 4
@@ -376,19 +377,34 @@ class SSLSocket(socket):
                 self.verify_callback(memoryview(self.getpeercert()), 0)
 
     def do_handshake(self):
-        while not host.call("tls_done", self._fd):
-            self._wait(POLLOUT)
+        try:
+            while not host.call("tls_done", self._fd):
+                self._wait(POLLOUT)
+        except OSError as error:
+            self._refuse(error)
         self._handshake = None
 
     def recv(self, n):
-        octets = socket.recv(self, n)
+        try:
+            octets = socket.recv(self, n)
+        except OSError as error:
+            self._refuse(error)
         self._handshake_done()
         return octets
 
     def send(self, octets):
-        n = socket.send(self, octets)
+        try:
+            n = socket.send(self, octets)
+        except OSError as error:
+            self._refuse(error)
         self._handshake_done()
         return n
+
+    def _refuse(self, error):
+        """Raise what mbedTLS's binding does: of a certificate that does not hold, words in a ValueError."""
+        if error.errno == CERT_VERIFY_FAILED:
+            raise ValueError("\n" + host.call("tls_words", self._fd))
+        raise error
 
     def getpeercert(self, binary_form=True):
         return bytes.fromhex(host.call("tls_peer", self._fd))
