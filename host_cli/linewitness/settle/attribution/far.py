@@ -293,7 +293,8 @@ def _provider(fleet: Fleet, pool: Pool, e: Episode) -> None:
         e.side, e.rule = PROVIDER, "pooled_code"
         return
     expected = 0.5 * (1 - e.sip) * made
-    if both and (failed == made or failed >= max(3.0, expected)):
+    enough = failed == made or failed >= max(2.0 if e.sip < 0.2 else 3.0, expected)
+    if (both and enough) or (made >= 5 and failed >= 0.8 * made):
         e.side, e.rule = PROVIDER, "pooled_sip_calls"
     elif made >= 2 and failed <= 0.1 * made:
         e.side, e.rule = "none", "asking_limited"
