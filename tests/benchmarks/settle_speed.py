@@ -57,8 +57,9 @@ def settle_one(seed: int, step_s: int, sites: int, days: int) -> Timed:
         child.returncode = os.waitstatus_to_exitcode(status)
         if child.returncode:
             raise subprocess.CalledProcessError(child.returncode, command)
-    print(f"  speed: {sites} sites x {days} days done", file=sys.stderr, flush=True)
-    return Timed(sites, days, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+    timed = Timed(sites, days, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+    print(f"  {timed}", file=sys.stderr, flush=True)
+    return timed
 
 
 def table(found: list[Timed]) -> Iterator[str]:
