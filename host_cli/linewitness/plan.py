@@ -203,13 +203,29 @@ def current(book: Ledger, fleet: Fleet, site: Site, witness: str, now_us: int) -
     Kept as an item of kind "plan", name SITE/WITNESS, whose content is the plan and whose SHA-256 is in the batches.
     """
     name = f"{site.name}/{witness}"
-    sharing = {witness} | {name for place, name in fleet.witnesses_with_secrets() if place == site.name}
-    made = compile_plan(site, witness, now_us, salt_of(fleet, site), len(sharing))
+    made = compile_plan(site, witness, now_us, salt_of(fleet, site), len(_sharing(fleet, site) | {witness}))
     newest = book.newest("plan", name)
     if newest is not None and same_but_for_issue(newest.content, made):
         return newest.content
     book.add_item("plan", name, made, now_us)
     return made
+
+
+def _sharing(fleet: Fleet, site: Site) -> set[str]:
+    """Return the witnesses of a site: they share what its provider may be asked."""
+    return {name for place, name in fleet.witnesses_with_secrets() if place == site.name}
+
+
+def outdated(book: Ledger, fleet: Fleet, site: Site) -> list[str]:
+    """Return the witnesses of a site whose newest plan is not what the site's file, and their number, say now."""
+    sharing, salt = _sharing(fleet, site), salt_of(fleet, site)
+    found = []
+    for witness in sorted(sharing):
+        newest = book.newest("plan", f"{site.name}/{witness}")
+        made = compile_plan(site, witness, 0, salt, len(sharing))
+        if newest is not None and not same_but_for_issue(newest.content, made):
+            found.append(witness)
+    return found
 
 
 def describe(octets: bytes) -> dict[str, Any]:

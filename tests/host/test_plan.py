@@ -15,7 +15,7 @@ from linewitness.evidence.publish import as_text, publish_plans
 from linewitness.evidence.signed import Signer
 from linewitness.fleet import Fleet
 from linewitness.founding import found_fleet
-from linewitness.plan import compile_plan, current, describe
+from linewitness.plan import compile_plan, current, describe, outdated
 from linewitness.private import private_hosts, salt_of
 from linewitness.site import Surroundings, default_table
 from linewitness_wire import codes
@@ -132,6 +132,9 @@ def test_a_second_witness_halves_the_share_of_the_first(fleet: Fleet) -> None:
         fleet.make_witness_secrets("leeds", "w2")
         fleet.make_witness_secrets("york", "w1")
         shared = current(book, fleet, fleet.site("leeds"), "w1", 2)
+        assert outdated(book, fleet, fleet.site("leeds")) == []  # w2 has no plan yet
+        change(fleet, edge={"timeout_ms": 1500})
+        assert outdated(book, fleet, fleet.site("leeds")) == ["w1"]
     gaps = [{t.options[wire.OPTION_GAP_MS] for t in provider(octets)} for octets in (alone, shared)]
     assert gaps == [{1000}, {2000}]
 

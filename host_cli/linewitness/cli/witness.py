@@ -47,6 +47,7 @@ def _render_flash(value: dict[str, Any]) -> str:
         f"{value['site']}/{value['witness']}: {value['written']} files written ({value['octets']} octets), "
         f"{value['unchanged']} unchanged, {value['removed']} removed; firmware {value['firmware'].hex()[:16]} "
         f"({value['architecture']}) on {value['board']}; the board is starting"
+        + "".join(f"\n{value['site']}/{name} has an older plan: flash it too" for name in value["outdated"])
     )
 
 
@@ -66,7 +67,7 @@ def flash(fleet: Fleet, site: str, witness: str, port: str, board: str | None) -
     from linewitness.device.authorities import authority_files
     from linewitness.device.install import AUTHORITY, CONFIG, PLAN, config_json, install
     from linewitness.device.prompt import Prompt
-    from linewitness.plan import current
+    from linewitness.plan import current, outdated
     from linewitness.site import check_name
 
     check_name("witness", witness)
@@ -74,6 +75,7 @@ def flash(fleet: Fleet, site: str, witness: str, port: str, board: str | None) -
     secrets = fleet.make_witness_secrets(site, witness)
     with fleet.ledger() as book:
         plan = current(book, fleet, where, witness, _now_us())
+        others = outdated(book, fleet, where)
 
     def files(name: str) -> dict[str, bytes]:
         authority = (fleet.keys / "ca.der").read_bytes()
@@ -82,7 +84,7 @@ def flash(fleet: Fleet, site: str, witness: str, port: str, board: str | None) -
 
     with Prompt(port) as prompt, _bar() as (started, progress):
         installed = install(prompt, board, where.network["kind"], files, started, progress)
-    return {"site": site, "witness": witness, **asdict(installed)}
+    return {"site": site, "witness": witness, **asdict(installed), "outdated": others}
 
 
 def _render_enrol(value: dict[str, Any]) -> str:
