@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import threading
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
@@ -59,16 +61,24 @@ def list_boards(as_json: bool) -> None:
 @click.option("--board", "profile", help="The kind of board; default: by the site's network.")
 @click.option("--vm", type=click.Choice(["wasm", "unix"]), help="Default: wasm.")
 @click.option("--repl-port", type=int, default=0, help="Serial line's TCP port; default: any free one.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON value a line.")
 def run(
-    configs: tuple[Path, ...], fleet: Path, sites: tuple[str, ...], profile: str | None, vm: str | None, repl_port: int
+    configs: tuple[Path, ...],
+    fleet: Path,
+    sites: tuple[str, ...],
+    profile: str | None,
+    vm: str | None,
+    repl_port: int,
+    as_json: bool,
 ) -> None:
-    """Run virtual boards and show what they print, until Ctrl-C.
+    """Run virtual boards and show what they print, until Ctrl-C or SIGTERM.
 
     CONFIGS are descriptions (see simulations/board/config.py). With --site, the board's flash is kept in the fleet
     folder under boards/, so `witness flash` and `witness enrol` are done once, at the serial line that is printed.
+    With --json a board's first line is {"board", "profile", "vm", "serial"}, each further one {"board", "printed"}.
     """
     if len(configs) + len(sites) > 1:
-        _run_several(configs, sites, fleet, profile, vm)
+        _run_several(configs, sites, fleet, profile, vm, as_json)
         return
     try:
         if sites:
@@ -77,7 +87,7 @@ def run(
             config = read_config(configs[0])
         else:
             raise UsageProblem("no board to run", "board run", "give a CONFIG, or --site NAME")
-        run_board(config, _show)
+        run_board(config, *_outputs(config, as_json))
     except (ConfigError, ProfileError, TopologyError) as error:
         raise UsageProblem(*_parts(error)) from error
     except VmMissing as error:
@@ -92,9 +102,24 @@ def _parts(error: Exception) -> tuple[str, str, str]:
     return what, "board run", hint
 
 
-def _show(octets: bytes) -> None:
-    sys.stdout.write(octets.decode("utf-8", "replace"))
-    sys.stdout.flush()
+def _outputs(config: BoardConfig, as_json: bool) -> tuple[Callable[[bytes], None], Callable[[str], None]]:
+    """What shows the board's own output, and what says that it is ready."""
+    settings = config.settings
+
+    def show(octets: bytes) -> None:
+        text = octets.decode("utf-8", "replace")
+        sys.stdout.write(json.dumps({"board": config.name, "printed": text}) + "\n" if as_json else text)
+        sys.stdout.flush()
+
+    def ready(serial: str) -> None:
+        if as_json:
+            facts = {"board": config.name, "profile": settings.profile.name, "vm": settings.vm, "serial": serial}
+            print(json.dumps(facts), flush=True)
+        else:
+            what = f"{settings.profile.title} on the {settings.vm} machine"
+            print(f"{config.name}: {what}; serial line {serial}", file=sys.stderr, flush=True)
+
+    return show, ready
 
 
 def _site_config(fleet: Path, site: str, profile: str | None, vm: str | None, repl_port: int) -> BoardConfig:
@@ -111,7 +136,6 @@ def _site_config(fleet: Path, site: str, profile: str | None, vm: str | None, re
         "vm": vm or "wasm",
         "flash": f"{site}.flash",
         "repl_port": repl_port,
-        "network": {"mode": "real"},
     }
     if kind == "wifi" and "ssid" in network:
         table["nic"] = {"ssid": network["ssid"], "wired": False}
@@ -119,10 +143,18 @@ def _site_config(fleet: Path, site: str, profile: str | None, vm: str | None, re
 
 
 def _run_several(
-    configs: tuple[Path, ...], sites: tuple[str, ...], fleet: Path, profile: str | None, vm: str | None
+    configs: tuple[Path, ...],
+    sites: tuple[str, ...],
+    fleet: Path,
+    profile: str | None,
+    vm: str | None,
+    as_json: bool,
 ) -> None:
-    """A process for each board; every line is headed by the board's name."""
-    extra = [*(["--board", profile] if profile else []), *(["--vm", vm] if vm else [])]
+    """A process for each board; every line is headed by the board's name, or is JSON that has it."""
+    # A shell's background job begins with SIGINT ignored; and SIGTERM has to reach the boards too.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    extra = [*(["--board", profile] if profile else []), *(["--vm", vm] if vm else []), *(["--json"] * as_json)]
     jobs = [(path.stem, [str(path)]) for path in configs]
     jobs += [(site, ["--fleet", str(fleet), "--site", site]) for site in sites]
     processes = []
@@ -130,7 +162,9 @@ def _run_several(
         command = [sys.executable, "-m", "simulations.board", "run", *arguments, *extra]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         assert process.stdout is not None
-        thread = threading.Thread(target=_head_lines, args=(name, process.stdout), daemon=True)
+        thread = threading.Thread(
+            target=_head_lines, args=("" if as_json else f"{name}: ", process.stdout), daemon=True
+        )
         thread.start()
         processes.append((process, thread))
     try:
@@ -146,6 +180,6 @@ def _run_several(
         raise CannotDo(f"{', '.join(failed)} ended with an error", "board run", "run it alone")
 
 
-def _head_lines(name: str, lines: IO[str]) -> None:
+def _head_lines(head: str, lines: IO[str]) -> None:
     for line in lines:
-        click.echo(f"{name}: {line}", nl=False)
+        click.echo(head + line, nl=False)

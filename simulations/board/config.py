@@ -12,7 +12,7 @@
     "/main.py" = "firmware/main.py"
     "/lib/witness" = "firmware/witness"
     [nic]                        # ssid, password, wired, rssi, channel, associate_ms
-    [network]                    # see topology.py; mode = "real" for the kernel's sockets
+    [network]                    # see topology.py; without links and nodes: the kernel's sockets
 
 Relative paths start at the file's own folder.
 """
@@ -92,7 +92,7 @@ def parse_config(table: Mapping[str, Any], folder: Path, name: str = "board") ->
         load_profile(str(table.get("profile", "esp32-devkitc"))),
         vm=vm,
         flash=folder / table["flash"] if "flash" in table else None,
-        network=dict(table.get("network", {"mode": "real"})),
+        network=dict(table.get("network", {})),
         nic=dict(table.get("nic", {})),
         virtual_clock=clock == "virtual",
         repl_port=int(table.get("repl_port", 0)),

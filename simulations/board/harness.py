@@ -69,7 +69,7 @@ def run_on_board(
     settings = Settings(
         load_profile(profile),
         vm=vm,
-        network=network or {"mode": "real"},
+        network=network or {},
         virtual_clock=virtual_clock,
         erase_pause=False,
         heap_kb=1024 if vm == "unix" else None,  # 64-bit objects are twice as large, and it compiles from source

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,8 +12,11 @@ from simulations.board.device import Device
 from simulations.board.flash import Flash
 
 
-def run_board(config: BoardConfig, show: Callable[[bytes], None]) -> None:
-    """Install what is to be installed into a new flash, power on, and serve until `stop` or SIGTERM."""
+def run_board(config: BoardConfig, show: Callable[[bytes], None], ready: Callable[[str], None]) -> None:
+    """Install what is to be installed into a new flash, power on, and serve until `stop`, SIGTERM or SIGINT.
+
+    `ready` is told the address of the serial line, `show` what the board prints.
+    """
     log = ConsoleLog()
 
     def printed(octets: bytes) -> None:
@@ -25,13 +27,10 @@ def run_board(config: BoardConfig, show: Callable[[bytes], None]) -> None:
     with device.unpowered_flash() as flash:
         install(flash, config.install)
     control = Control(device, config.control, log) if config.control is not None else None
-    signal.signal(signal.SIGTERM, lambda *_: setattr(device, "stopped", True))
-    print(
-        f"{config.name}: {config.settings.profile.title} on the {config.settings.vm} machine; "
-        f"serial line socket://127.0.0.1:{device.console.port}",
-        file=sys.stderr,
-        flush=True,
-    )
+    # A shell's background job begins with SIGINT ignored: both are taken, whatever was before.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: setattr(device, "stopped", True))
+    ready(f"socket://127.0.0.1:{device.console.port}")
     try:
         device.power_on()
         while not device.stopped:
@@ -40,8 +39,6 @@ def run_board(config: BoardConfig, show: Callable[[bytes], None]) -> None:
             else:
                 # Signals are looked at in between.
                 device.turn(device.scheduler.now_us() + 500_000)
-    except KeyboardInterrupt:
-        return
     finally:
         if control is not None:
             control.close()
