@@ -3,8 +3,9 @@
 A single-shot probe (icmp, dns, tcp, sip) is made once and serves all targets of its method, several at a time:
 
     sample = await probe.run(target, address)      # target: linewitness_wire.plan.Target; address: dotted IPv4 text
-    extras = probe.extras(target)                  # what else goes into the reading, by record keys: counts, phases of
-                                                   # connections, the server's place; since the last call: once a reading
+    extras = probe.extras(target)                  # what else goes into the reading, by record keys (counts, phases of
+                                                   # connections, the server's place), since the last call: once a
+                                                   # reading
 
 `run` raises nothing for whatever the network does and returns a Sample:
 
