@@ -8,7 +8,8 @@ All octets are in hex. The signature is Ed25519 over "linewitness/1/enrol" NUL S
 
 The firmware's hash, which also stands in every batch, is SHA-256 over, for each file below /lib in the order of their
 paths' octets: the path (from /, as "/lib/witness/app.mpy") NUL SHA-256 of the file (32 octets). A board that executes
-its firmware in place has the same files below /rom/lib, and the same hash.
+its firmware in place has the same files below /rom/lib, and the same hash; frozen into an image of MicroPython, the
+firmware has no files, and brings the hash of its sources in witness/release.py.
 """
 
 import hashlib
@@ -24,11 +25,15 @@ CONFIG = "/config.json"
 
 def in_place() -> bool:
     """Whether the firmware is executed from the flash rather than loaded into memory."""
-    return __file__.startswith(ROM)
+    return not __file__.startswith(LIB)
 
 
 def firmware_digest() -> bytes:
     """Return the hash of the installed firmware, 32 octets."""
+    if not __file__.startswith("/"):
+        from .release import DIGEST  # type: ignore[import-not-found]  # made when the firmware is frozen
+
+        return DIGEST
     mount = ROM if in_place() else ""
     whole = hashlib.sha256()
     for path in sorted(_files(mount + LIB)):

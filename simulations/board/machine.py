@@ -29,7 +29,7 @@ REPLY_HEADER = struct.Struct("<IiQQ")
 # The wasm machine's heap grows by itself; this is only its first piece.
 WASM_HEAP_BYTES = 192 * 1024
 # What this runtime itself takes of a 32-bit heap; it is added to the profile's heap.
-RUNTIME_HEAP_KB = 28
+RUNTIME_HEAP_KB = 48
 
 
 class Request(NamedTuple):

@@ -61,6 +61,7 @@ def one_branch(
     vm: str = "wasm",
     profile: str = "esp32-devkitc",
     romfs: bool = False,
+    heap_kb: int | None = None,
 ) -> Iterator[OneBranch]:
     """Yield it once two batches are in the ledger.
 
@@ -88,7 +89,8 @@ def one_branch(
             config.write(path, config.dumps(table))
         nic = {"ssid": SSID, "password": PASSWORD, "wired": False, "rssi": -58, "channel": 6}
         board = Board(
-            {"profile": profile, "vm": vm, "nic": nic, "romfs": romfs, "network": network(ports)}, folder / "board"
+            {"profile": profile, "vm": vm, "nic": nic, "romfs": romfs, "heap_kb": heap_kb, "network": network(ports)},
+            folder / "board",
         )
         with contextlib.closing(board):
             board.start()

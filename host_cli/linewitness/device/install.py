@@ -1,9 +1,10 @@
 """Putting the firmware, its configuration, its plan and the broker's authority onto a board that runs MicroPython.
 
-A board that can execute code in place gets the firmware as a ROMFS image (romfs.py), any other as files in /lib, which
-it loads into its memory. Only what differs is written, so that doing it again costs a second and wears no flash.
-/main.py goes first and comes last: a board that loses power in between comes up at its prompt, never with half of an
-old and half of a new program. What was written is read back and compared before the board is started.
+A board whose image has the firmware frozen in gets none. One that can execute code in place gets it as a ROMFS image
+(romfs.py), any other as files in /lib, which it loads into its memory. Only what differs is written, so that doing it
+again costs a second and wears no flash. /main.py goes first and comes last: a board that loses power in between comes
+up at its prompt, never with half of an old and half of a new program. What was written is read back and compared before
+the board is started.
 """
 
 from __future__ import annotations
@@ -31,6 +32,14 @@ from linewitness.site import Site
 
 MAIN = "/main.py"
 CONFIG, PLAN, AUTHORITY = "/config.json", "/plan.cbor", "/ca.der"
+_FROZEN = """
+import json
+try:
+    from witness.release import DIGEST
+    print(json.dumps(DIGEST.hex()))
+except ImportError:
+    print(json.dumps(''))
+"""
 _SPARE_OCTETS = 64 * 1024  # the journal's least
 
 
@@ -113,12 +122,13 @@ def install(
         )
     firmware = compile_firmware(march)
     image = build_image(firmware)
-    in_place = len(image) <= partition_octets(prompt)
+    frozen = bytes.fromhex(prompt.ask(_FROZEN))
+    in_place = bool(frozen) or len(image) <= partition_octets(prompt)
     if in_place:
         below_lib = {path: octets for path, octets in firmware.items() if path.startswith(LIB + "/")}
         firmware = {path: octets for path, octets in firmware.items() if path not in below_lib}
     wanted = {**firmware, **files(kind.name)}
-    new_image = in_place and not holds(prompt, image)
+    new_image = in_place and not frozen and not holds(prompt, image)
     digests = {path: hashlib.sha256(octets).digest() for path, octets in wanted.items()}
     folders = [f"{LIB}/{package}" for package in PACKAGES]
     there = prompt.hashes(folders, wanted)
@@ -153,7 +163,7 @@ def install(
             len(stale),
             octets,
         ),
-        *(firmware_digest(after), digests[PLAN]),
+        *(frozen or firmware_digest(after), digests[PLAN]),
         in_place,
     )
 
