@@ -59,7 +59,12 @@ print(json.dumps({'mpy': sys.implementation._mpy, 'machine': sys.implementation.
     'version': list(sys.implementation.version), 'free': _v[0] * _v[3]}))
 """
 
-_RESTART = b"open('/lives', 'wb').write(b'\\xff')\nimport machine\nmachine.reset()"
+_RESTART = b"""
+with open('/lives', 'wb') as file:
+    file.write(b'\\xff')
+import machine
+machine.reset()
+"""
 
 
 class Prompt:
