@@ -23,6 +23,8 @@ from linewitness.settle.attribution.tracks import runs, sticky
 
 GROUP_STAY = 5.5
 END_STAY = 2.0
+MARGIN = 60  # rounds looked at beside a stretch for its ends
+CAUTION = 0.75  # how far from the last good call towards the first failed one an end is set
 REACH = 5  # rounds: about how often a site calls
 COMMON = 0.4
 SITE_STAY = 4.0
@@ -217,8 +219,11 @@ def _ends(fleet: Fleet, made: Calls, here: Calls) -> tuple[float, float]:
     rate = float(np.clip(here.failed.mean(), 0.35, 0.95))
     # Within the stretch, what fails at the stretch's own rate: a stray failure beside it moves no end.
     speaks = float(np.log(rate / HEALTHY_FAILS)), float(-np.log((1 - rate) / (1 - HEALTHY_FAILS)))
-    cores = windows([made], len(seen), *speaks, END_STAY)[0]
     low, high = int(here.round.min()), int(here.round.max())
+    base = max(low - MARGIN, 0)
+    beside = made.within(base, high + MARGIN)
+    moved = Calls(beside.site, beside.round - base, beside.failed)
+    cores = [(a + base, b + base) for a, b in windows([moved], high + MARGIN - base, *speaks, END_STAY)[0]]
     inner = [(a, b) for a, b in cores if a <= high and b > low]
     trimmed = here.within(min(a for a, _ in inner), max(b for _, b in inner)) if inner else here
     here = trimmed if trimmed.failed.any() else here
@@ -229,8 +234,8 @@ def _ends(fleet: Fleet, made: Calls, here: Calls) -> tuple[float, float]:
     sooner = float(before.max() + 1) if len(before) else float(first)
     later = float(after.min()) if len(after) else float(last)
     partial = here.failed.mean() < 0.85
-    start = float(first) if partial else (sooner + first) / 2
-    end = float(last) if partial else (later + last) / 2
+    start = float(first) if partial else sooner + CAUTION * (first - sooner)
+    end = float(last) if partial else later + CAUTION * (last - later)
     return seen.t0_s + start * seen.step_s, seen.t0_s + end * seen.step_s
 
 

@@ -113,11 +113,16 @@ def contrast(seen: Seen, rounds: Flags) -> Contrast:
     jitters = [squares(n) for n in ("reflector_jitter", "second_jitter", "media_jitter")]
     delays = [above(n) for n in ("reflector_delay", "second_delay", "media_delay")]
     return Contrast(
-        gateway_loss, squares("gateway_jitter"), above("gateway_delay"), beyond_loss, float(np.nanmin(jitters)),
-        float(np.nanmin(delays)), above("anchors_loss"), *_anchors(seen, rounds, beyond_loss, float(np.nanmin(delays))),
+        gateway_loss, squares("gateway_jitter"), above("gateway_delay"), beyond_loss, _least(jitters),
+        _least(delays), above("anchors_loss"), *_anchors(seen, rounds, beyond_loss, _least(delays)),
         mean("anchors_tcp"), mean("gateway_tcp"), mean("resolver"),
         mean("use"), above("cpu"), limited,
     )  # fmt: skip
+
+
+def _least(values: list[float]) -> float:
+    known = [value for value in values if value == value]
+    return min(known) if known else 0.0
 
 
 def _anchors(seen: Seen, rounds: Flags, beyond_loss: float, beyond_delay: float) -> tuple[int, int]:
