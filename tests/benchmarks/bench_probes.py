@@ -118,7 +118,7 @@ def figures_of(judged: Judged, constant_us: int) -> dict[str, Any]:
         "reordered": list(judged.reordered), "p50_us": percentile(judged.rtts_us, 50),
         "p99_us": percentile(judged.rtts_us, 99), "wire_p50_us": percentile(judged.wires_us, 50),
         "wire_p99_us": percentile(judged.wires_us, 99), "bias_us": judged.bias_us,
-        "bias_less_constant_us": judged.bias_us - constant_us,
+        "bias_less_constant_us": judged.bias_us - constant_us, "paired_bias_us": judged.paired_us,
         "jitter_us": round(statistics.mean(said for said, _, _ in judged.jitter)),
         "jitter_wire_us": round(statistics.mean(wire for _, _, wire in judged.jitter)),
         "jitter_error_pct": round(judged.jitter_error_pct, 2),

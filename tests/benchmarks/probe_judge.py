@@ -167,6 +167,11 @@ class Judged:
         return round(statistics.median(self.rtts_us) - statistics.median(self.wires_us))
 
     @property
+    def paired_us(self) -> int:
+        """The median of round trip less time within the wire, packet by packet."""
+        return round(statistics.median(rtt - wire for rtt, wire in zip(self.rtts_us, self.wires_us, strict=True)))
+
+    @property
     def jitter_error_pct(self) -> float:
         """The greatest distance of a window's jitter from the one of the same packets as the board saw them."""
         return max(100 * abs(said - seen) / max(seen, 1) for said, seen, _ in self.jitter)
