@@ -99,24 +99,25 @@ def _dirty(fleet: Fleet, index: int, track: str, core: Flags) -> tuple[str, ...]
     dirty = []
     if track == "sip" and _second_fails(fleet, index, core):
         dirty.append("second_sip")
-    usual = fleet.usable[index] & ~fleet.media[index]
     inside = np.flatnonzero(core)
-    near = np.zeros(len(core), bool)
-    near[max(inside[0] - BESIDE, 0) : inside[-1] + BESIDE] = True
-    if (usual & near).sum() >= 20:
-        usual &= near  # the hours about it know the time of day
-    lost = max(_above(seen["i_media"], core, usual), 8.0)
+    near = slice(max(inside[0] - BESIDE, 0), inside[-1] + BESIDE)  # the hours about it know the time of day
+    usual = (fleet.usable[index] & ~fleet.media[index])[near]
+    if usual.sum() < 20:
+        near = slice(0, len(core))
+        usual = fleet.usable[index] & ~fleet.media[index]
+    core = core[near]
+    lost = max(_above(seen["i_media"][near], core, usual), 8.0)
     for name in ("second", "reflector"):
-        if _above(seen[f"i_{name}"], core, usual) > max(0.3 * lost, 4.0):
+        if _above(seen[f"i_{name}"][near], core, usual) > max(0.3 * lost, 4.0):
             dirty.append(name)
-    loss = _above(seen["media_loss_both"], core, usual)
-    delay = _above(seen["media_delay"], core, usual)
+    loss = _above(seen["media_loss_both"][near], core, usual)
+    delay = _above(seen["media_delay"][near], core, usual)
     for name in ANCHORS:
-        excess = _above(seen[f"{name}_echo"], core, usual)
+        excess = _above(seen[f"{name}_echo"][near], core, usual)
         noise = 3.0 * np.sqrt(0.02 / (ECHOES * max(int(core.sum()), 1)))
         lossy = loss > 0.02 and excess > max(0.3 * loss, noise)
-        slow = delay > 8.0 and _above(seen[f"{name}_delay"], core, usual) > 0.5 * delay
-        if _above(seen[f"{name}_dead"], core, usual) > 0.3 or (track == "media" and (lossy or slow)):
+        slow = delay > 8.0 and _above(seen[f"{name}_delay"][near], core, usual) > 0.5 * delay
+        if _above(seen[f"{name}_dead"][near], core, usual) > 0.3 or (track == "media" and (lossy or slow)):
             dirty.append(name)
     return tuple(dirty)
 

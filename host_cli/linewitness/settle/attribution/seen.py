@@ -6,7 +6,7 @@ Everything calibrates itself: a probe that this target never answers is no evide
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -37,12 +37,21 @@ class Seen:
     step_s: float
     measured: Flags
     values: dict[str, Small]
+    _usual: dict[str, float] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.measured)
 
     def __getitem__(self, name: str) -> Small:
         return self.values[name]
+
+    def usual(self, name: str) -> float:
+        """Return a column's median over the period, NaN where it was never measured."""
+        if name not in self._usual:
+            known = self.values[name][self.measured]
+            known = known[~np.isnan(known)]
+            self._usual[name] = float(np.median(known)) if len(known) else float("nan")
+        return self._usual[name]
 
 
 def see(rounds: Rounds) -> Seen:

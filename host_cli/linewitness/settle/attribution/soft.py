@@ -93,16 +93,14 @@ def contrast(seen: Seen, rounds: Flags) -> Contrast:
         return float(np.nanmean(values)) if (~np.isnan(values)).any() else float("nan")
 
     def above(name: str) -> float:
-        usual = seen[name][seen.measured]
-        known = usual[~np.isnan(usual)]
-        return max(mean(name) - float(np.median(known)), 0.0) if len(known) else float("nan")
+        return max(mean(name) - seen.usual(name), 0.0) if seen.usual(name) == seen.usual(name) else float("nan")
 
     def squares(name: str) -> float:
-        usual, here = seen[name][seen.measured], seen[name][rounds]
-        known, here = usual[~np.isnan(usual)], here[~np.isnan(here)]
-        if not len(known) or not len(here):
+        usual, here = seen.usual(name), seen[name][rounds]
+        here = here[~np.isnan(here)]
+        if usual != usual or not len(here):
             return float("nan")
-        return float(np.sqrt(max(float((here**2).mean()) - float(np.median(known)) ** 2, 0.0)))
+        return float(np.sqrt(max(float((here**2).mean()) - usual**2, 0.0)))
 
     beyond = [above(n) for n in ("reflector_loss_both", "second_loss") if not np.isnan(mean(n))]
     if not beyond:
