@@ -13,6 +13,8 @@ Topics: linewitness/1/SITE/WITNESS/ batch, ack, state ("online", and "offline" a
 """
 
 import asyncio
+import errno
+import socket
 
 from linewitness_wire import codes, cose, envelope
 from linewitness_wire.errors import WireError
@@ -20,6 +22,7 @@ from linewitness_wire.errors import WireError
 from .journal import Entry
 from .mqtt import Connection, Gone, MqttProblem, Refused, connect_packet
 from .resolver import Unresolved
+from .sockets import Ready
 
 BACK_OFF_S = (1, 2, 4, 8, 15, 30, 60)
 GOOD_LIFE_US = 30_000_000
@@ -28,6 +31,7 @@ CONNECT_MS = 8_000
 UNDER_WAY = 6
 PACE_MS = 100  # between batches of a back-fill: some 80 kbit/s
 HANDSHAKE_US = 4_000_000  # what must be left of a slot to begin one
+IN_PROGRESS = (errno.EINPROGRESS, errno.EAGAIN, 119)  # 119: EINPROGRESS of the ESP32's C library
 LOOK_MS = 1_000
 LINK_MS = 250
 CERTIFICATE_REFUSED = "The certificate"  # how mbedTLS's words begin about one that does not hold (ValueError)
@@ -160,18 +164,35 @@ class Uplink:
         broker = self._config.broker
         client = "%s.%s" % (self._config.site, self._config.witness)
         packet = connect_packet(client, broker["user"], broker["password"], self._place + "state", b"offline")
-        where: tuple = (address, broker["port"])
+        sock = await self._open_socket(address, timeout_ms)
         if context is not None:
-            where += (context, broker["host"])
-        try:
-            streams: tuple = await asyncio.wait_for_ms(asyncio.open_connection(*where), timeout_ms)
-        except asyncio.TimeoutError:
-            raise Gone("no connection in %d s" % (timeout_ms // 1000))
-        reader, writer = streams
+            sock = context.wrap_socket(sock, server_hostname=broker["host"], do_handshake_on_connect=False)
+            sock.setblocking(False)
+        stream = asyncio.StreamReader(sock)
         # Set before the broker answers: whatever happens, what is open is closed.
-        self._connection = connection = Connection(self._clock, reader, writer, self._heard)
+        self._connection = connection = Connection(self._clock, stream, stream, self._heard)
         await connection.connect(packet)
         return connection
+
+    async def _open_socket(self, address: str, timeout_ms: int):
+        """A connected socket. asyncio.open_connection would keep the one of an attempt that took too long."""
+        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        done = False
+        try:
+            sock.setblocking(False)
+            try:
+                sock.connect(socket.getaddrinfo(address, self._config.broker["port"])[0][-1])
+            except OSError as error:
+                if error.errno not in IN_PROGRESS:
+                    raise
+            await asyncio.wait_for_ms(Ready(sock, write=True).wait(), timeout_ms)
+            done = True
+        except asyncio.TimeoutError:
+            raise Gone("no connection in %d s" % (timeout_ms // 1000))
+        finally:
+            if not done:
+                sock.close()
+        return sock
 
     async def _read(self, connection: Connection, progress) -> None:
         try:
