@@ -9,10 +9,23 @@ are left as they are in batches of up to WINDOWS_APART_US, and joined likewise i
 
 from linewitness_wire import record
 
-_ADDED = (record.SENT, record.ANSWERED, record.SELF_DELAYED, record.RECONNECTS, record.UP_US)
+_ADDED = (
+    record.SENT, record.ANSWERED, record.SELF_DELAYED, record.RECONNECTS, record.UP_US, record.RESTARTS,
+    record.COUNTED_US, record.IN_ERRORS,
+)  # fmt: skip
+_ADDED_EACH = (record.LOST_BY_DIRECTION, record.OCTETS)
 _LEAST = (record.HEAP_FREE, record.RSSI_DBM, record.R_CENTI, record.MOS_MILLI)
 _MOST = (record.STALL_US, record.JITTER_US, record.BURST_R_MILLI)
-_MOST_OF_EACH = (record.PDV_US, record.BURST)
+_MOST_OF_EACH = (
+    record.PDV_US, record.BURST, record.PEAK_KBITS, record.RESOLVE_US, record.CONNECT_US, record.HANDSHAKE_US,
+)  # fmt: skip
+_NEWEST = (record.UPTIME_S,)
+_OF_THE_LEAST = (record.OFFSET_US, record.ROOT_DISTANCE_US)  # of the sample with the least round trip
+_EQUAL = (record.CHANNEL, record.WAN_STATUS, record.PEER, record.CERTIFICATE, record.MAPPED)
+_HANDLED = (
+    (record.TARGET, record.START_US, record.SPAN_US, record.RTT_US, record.CODES) + _ADDED + _ADDED_EACH + _LEAST
+    + _MOST + _MOST_OF_EACH + _NEWEST + _OF_THE_LEAST + _EQUAL
+)  # fmt: skip
 _SPOILT = (record.LATE, record.DUPLICATE, record.REORDERED, record.MALFORMED)
 
 WINDOWS_APART_US = 310_000_000
@@ -46,10 +59,8 @@ def _measured(reading: dict) -> int:
 
 
 def _is_plain(reading: dict) -> bool:
-    if record.SAMPLES in reading:
-        return False
-    for key in _SPOILT:
-        if reading.get(key):
+    for key in reading:
+        if key not in _HANDLED and not (key in _SPOILT and not reading[key]):
             return False
     return reading.get(record.ANSWERED, 0) in (0, _measured(reading))
 
@@ -64,8 +75,12 @@ def _both(first: dict, second: dict) -> "dict | None":
     """One reading for two of a target; None where they are not alike."""
     if _measured(first) and _measured(second) and (first[record.ANSWERED] > 0) != (second[record.ANSWERED] > 0):
         return None
-    if first.get(record.CHANNEL) != second.get(record.CHANNEL) or _codes(first) != _codes(second):
+    if _codes(first) != _codes(second):
         return None
+    for key in _EQUAL:
+        if first.get(key) != second.get(key):
+            return None
+    later_is_least = second.get(record.RTT_US, (1 << 32,))[0] < first.get(record.RTT_US, (1 << 32,))[0]
     both = dict(first)
     for key in second:
         a, b = first.get(key), second[key]
@@ -79,7 +94,9 @@ def _both(first: dict, second: dict) -> "dict | None":
             both[key] = max(a, b)
         elif key in _MOST_OF_EACH:
             both[key] = [max(x, y) for x, y in zip(a, b)]
-        elif key == record.LOST_BY_DIRECTION:
+        elif key in _NEWEST or (key in _OF_THE_LEAST and later_is_least):
+            both[key] = b
+        elif key in _ADDED_EACH:
             both[key] = [x + y for x, y in zip(a, b)]
         elif key == record.RTT_US:
             n, m = first[record.ANSWERED], second[record.ANSWERED]
