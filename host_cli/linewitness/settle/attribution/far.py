@@ -76,7 +76,8 @@ def far_episodes(fleet: Fleet) -> list[Episode]:
     for index, seen in enumerate(fleet.seen):
         for track, states in (("sip", fleet.sip[index]), ("media", fleet.media[index])):
             other = fleet.media[index] if track == "sip" else fleet.sip[index]
-            for first, last in episodes(states, fleet.step_s):
+            # A state that is only held, because nothing could be judged, is claimed from nobody.
+            for first, last in episodes(states & fleet.usable[index], fleet.step_s):
                 inside = np.zeros(len(seen), bool)
                 inside[first:last] = states[first:last]
                 core = inside & fleet.usable[index]
