@@ -12,7 +12,7 @@ from simulations.demo.opening import Set
 from simulations.demo.play import Truth
 from simulations.demo.stage import DemoError, Stage, utc_text
 
-WIDEST_US = 4_000_000
+WIDEST_US = 6_000_000  # a provider gets one request a second: with two methods each of them every other second
 
 
 def settle_and_prove(stage: Stage, set_: Set, truth: list[Truth]) -> bool:
