@@ -254,9 +254,9 @@ def _joined(spans: list[Interval]) -> list[Interval]:
 
 
 def _add_counted(series: Series, row: Row, target: plan.Target, reading: dict, start_us: int) -> None:
-    """Add a reading that has counts only. Where all shared one fate it is that of each, somewhere in a period's
-    width; where fates are mixed nobody knows which was when, and the reading says nothing here."""
-    sent = reading[record.SENT]
+    """Add a reading that has counts only. Where all that were measured shared one fate it is that of each, somewhere
+    in a period's width; where fates are mixed nobody knows which was when, and the reading says nothing here."""
+    sent = reading[record.SENT] - reading.get(record.SELF_DELAYED, 0) or reading[record.SENT]
     fate = _one_fate(reading)
     series.rows.append(row._replace(slack_us=row.slack_us + min(target.period_ms * 1000, reading[record.SPAN_US])))
     step = reading[record.SPAN_US] // sent
