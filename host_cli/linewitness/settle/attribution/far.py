@@ -431,7 +431,7 @@ def _one_cause(pool: Pool, found: list[Episode]) -> None:
         rivals = [o for o in together if pool.provider[o.index] != pool.provider[e.index] and o.side == PROVIDER]
         dirty = sum(bool(o.certain_dirty) for o in agreeing)
         if e.kind != "sip" and (len(others) >= 2 or dirty > 0.2 * max(len(agreeing), 1)):
-            taken.append((e, TRANSIT if dirty or any(o.certain_dirty for o in others) else UNDETERMINED))
+            taken.append((e, TRANSIT if dirty > 0.5 * len(agreeing) else UNDETERMINED))
         elif rivals:
             taken.append((e, UNDETERMINED))
     for e, side in taken:
