@@ -4,9 +4,9 @@
 
 The hour (batches, a command, twelve minutes without the line and their back-fill, a reset) runs once on the MicroPython
 machine in virtual time, on a Pico W's flash. Every image that a cut would have left is opened by the firmware's own
-Journal: same key, no published number free to be signed again, an unbroken chain, every body as its header says, the newest
-signature good by another library. Prints counts and, as its last line, one JSON object; baseline is the number of
-images, ratio the share that did not recover. Ends with 1 where one did not.
+Journal: same key, no published number free to be signed again, an unbroken chain, every body as its header says, the
+newest signature good by another library. Prints counts and, as its last line, one JSON object; baseline is the number
+of images, ratio the share that did not recover. Ends with 1 where one did not.
 """
 
 from __future__ import annotations
