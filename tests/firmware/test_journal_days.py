@@ -3,7 +3,7 @@
 Tally, Batcher and Journal are the firmware's own, on CPython over a littlefs of the board's size, in which the firmware
 lies once as files and once more packed (the second slot). What is measured is the default plan's at the cadence of
 failing targets, with signatures as large as real ones; the access line (or the broker alone) is down all the time, and
-something changes every three hours. bench_offline shows the same on the MicroPython machine.
+something changes every three hours.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A witness without its collector, in virtual time: all that happens meanwhile is told afterwards, in order, no hole.
 
-The three days on the real flash sizes are in test_journal_days.py and, on the MicroPython machine, in bench_offline.
+The three days on the real flash sizes are in test_journal_days.py.
 """
 
 from __future__ import annotations
