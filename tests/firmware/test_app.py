@@ -15,9 +15,9 @@ from office import SITE, TARGETS, WITNESS, Office, make_plan
 
 from linewitness_wire import codes, envelope, plan, record
 from simulations.board.harness import available_vms
-from witness.uplink import UNDER_WAY
 
 CUTS = 3
+UNDER_WAY = 6  # batches that may be sent and not yet acknowledged
 INDEX = {t.name: i for i, t in enumerate(TARGETS)}
 
 

@@ -54,7 +54,8 @@ def test_each_server_of_a_set_has_its_own_reading_and_handshakes_their_slot(
     assert tcp[record.ANSWERED] == 0
     assert -errno.ETIMEDOUT in [code for code, _ in tcp[record.CODES]]
     assert tcp[record.CONNECT_US][0] > 0
-    assert tls[record.SENT] == 1  # the batch has one housekeeping slot, though the period would allow four
+    # The batch has one housekeeping slot, two where its end was late, though the period would allow four handshakes.
+    assert 1 <= tls[record.SENT] <= 2
     assert tls[record.HANDSHAKE_US][0] > tls[record.CONNECT_US][0] > 0
     assert tls[record.CERTIFICATE][0] == 0
     assert tls[record.CERTIFICATE][1] > 1_700_000_000

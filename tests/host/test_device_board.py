@@ -19,6 +19,9 @@ from linewitness_wire import chain, cose, plan, record
 from simulations.board.client import Board
 from simulations.board.vms import available_vms
 
+# The tests are one board's life, told in order.
+pytestmark = pytest.mark.xdist_group("a board's life")
+
 
 def run(fleet, *arguments):
     command = [sys.executable, "-m", "linewitness", *arguments, "--json", "--fleet", str(fleet.root)]
