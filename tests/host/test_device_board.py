@@ -124,6 +124,21 @@ def test_the_first_batch_arrives_and_is_acknowledged(flashed):
     assert plans[header.plan]["site"] == "leeds"
 
 
+def test_a_restart_by_hand_is_no_crash(flashed):
+    """A Pico calls every reset by its program the watchdog's; three of those in a row would be safe mode."""
+    fleet, board, _ = flashed
+    for _ in range(3):
+        code, said = run(fleet, "witness", "enrol", "leeds", "w1", "--port", board.repl, "--replace")
+        assert code == 0, said
+    starts, end_s = board.printed().count("journal: key"), time.monotonic() + 30
+    board.client.reset()
+    while board.printed().count("journal: key") == starts and time.monotonic() < end_s:
+        time.sleep(0.2)
+    time.sleep(0.5)
+    assert board.printed().count("journal: key") > starts
+    assert "safe mode" not in board.printed()
+
+
 def test_a_retired_witness_counts_no_more(flashed):
     fleet, _, _ = flashed
     assert run(fleet, "witness", "retire", "leeds", "w1")[0] == 0
@@ -149,18 +164,3 @@ def test_the_firmware_compiles_for_every_board_and_twice_the_same(march):
     assert {"/main.py", "/boot.py", "/lib/witness/app.mpy", "/lib/linewitness_wire/record.mpy"} <= set(files)
     assert sum(map(len, files.values())) < 200 * 1024  # the flash that the design gives the firmware
     assert len(firmware_digest({path: bytes(32) for path in files})) == 32
-
-
-def test_a_restart_by_hand_is_no_crash(flashed):
-    """A Pico calls every reset by its program the watchdog's; three of those in a row would be safe mode."""
-    fleet, board, _ = flashed
-    for _ in range(3):
-        code, said = run(fleet, "witness", "enrol", "leeds", "w1", "--port", board.repl, "--replace")
-        assert code == 0, said
-    starts, end_s = board.printed().count("journal: key"), time.monotonic() + 30
-    board.client.reset()
-    while board.printed().count("journal: key") == starts and time.monotonic() < end_s:
-        time.sleep(0.2)
-    time.sleep(0.5)
-    assert board.printed().count("journal: key") > starts
-    assert "safe mode" not in board.printed()
