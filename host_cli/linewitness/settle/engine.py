@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from linewitness.model import Breach, Finding, OutagePost, Segment, SegmentSpan, Settlement, Side, Ticket, Verdict
-from linewitness.settle import pool, posts
+from linewitness.settle import edges, pool, posts
 from linewitness.settle.account import EDGE_DEGRADED, SiteEvidence
 from linewitness.settle.contract import Contract
 from linewitness.settle.intervals import Interval
@@ -20,7 +20,7 @@ from linewitness.settle.reckon import reckon
 from linewitness.settle.spans import site_spans
 from linewitness.settle.timeline import SiteRecord
 
-METHOD = "linewitness rules 2"
+METHOD = "linewitness rules 3"
 
 
 def settle(
@@ -41,6 +41,8 @@ def settle(
     diagnoses = [diagnose(record, period) for record in sorted(records, key=lambda r: r.site)]
     current = posts.newest(snapshots)
     verdicts = pool.verdicts(diagnoses, infos, current, claim_unconfirmed)
+    verdicts += [v for d in diagnoses for v in edges.degraded(d, period)]
+    verdicts.sort(key=lambda v: (v.site, v.start, v.end, v.side, v.kind))
     spans = [span for d in diagnoses for span in site_spans(d, period)]
     of_site: defaultdict[str, list[Verdict]] = defaultdict(list)
     seen: defaultdict[str, list[SegmentSpan]] = defaultdict(list)
@@ -74,6 +76,6 @@ def settle(
         METHOD, *period, tuple(d.record.site for d in diagnoses), tuple(spans), tuple(verdicts), breaches,
         reckoned.accounts, tuple(current), tuple(c for d in diagnoses for c in d.record.coverage),
         (*sorted(found, key=lambda f: (f.subject, f.at_us or 0, f.kind, f.text)),
-         *posts.findings(snapshots, verdicts, provider_of)),
+         *posts.findings(snapshots, [v for v in verdicts if v.kind != EDGE_DEGRADED], provider_of)),
         reckoned.tallies, reckoned.dues,
     )  # fmt: skip
