@@ -6,6 +6,7 @@ from branch_story import EDGE, PROBES, SECOND, Branch, Fault, Probe
 from test_settle import contains, post, told
 
 from linewitness.model import Side, State
+from linewitness.report import words
 from linewitness.settle.account import EDGE_DEGRADED
 
 SECOND_EDGE = "192.0.2.101"
@@ -33,6 +34,7 @@ def test_first_server_dead_and_second_alive_is_no_minute_of_downtime() -> None:
         assert sum(c.answered for c in dead.readings) == 0
         assert sum(c.answered for c in alive.readings) >= 35
         assert all(e.reason.readings for e in verdict.excluded)
+        assert words.claim(verdict) == ("Not claimable", "no downtime: another server of the same set served")
     for account in settlement.accounts:
         assert (account.claimed_s, account.downtime_s, account.not_claimable_s) == (0, 0, ())
         assert account.standing == "met"
@@ -55,3 +57,10 @@ def test_all_servers_dead_at_two_sites_behind_two_isps_is_downtime() -> None:
 def test_a_member_that_falls_with_the_whole_line_is_not_called_degraded() -> None:
     settlement = told(Branch("leeds", (Fault("access", START_US, END_US),), SET))
     assert [(v.side, v.kind) for v in settlement.verdicts] == [(Side.ISP, "")]
+
+
+def test_signalling_alone_dead_at_two_isps_convicts_nobody() -> None:
+    options = [Fault(host, START_US, END_US, ("sip",)) for host in (EDGE, SECOND_EDGE)]
+    settlement = told(*both_sites(*options), posts=POSTED, claim_unconfirmed=True)
+    assert [(v.side, v.kind, v.claimable) for v in settlement.verdicts] == [(Side.UNDETERMINED, "", False)] * 2
+    assert all(a.claimed_s == 0 for a in settlement.accounts)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from linewitness.model import Bounds, OutagePost, Segment, Settlement, Side, State, Verdict
 from linewitness.report import times
 from linewitness.report.times import Zone
+from linewitness.settle.account import EDGE_DEGRADED
 from linewitness.settle.posts import LATE_US
 
 SIDE_NAMES = {
@@ -142,6 +143,8 @@ def claim(verdict: Verdict) -> tuple[str, str]:
     """Return (claimable or not, and why)."""
     if verdict.claimable:
         return "Claimable", "what counts is the shortest that it can have lasted"
+    if verdict.kind == EDGE_DEGRADED:
+        return "Not claimable", "no downtime: another server of the same set served"
     if verdict.side is Side.UNDETERMINED:
         names = ", ".join(SIDE_SHORT[c] for c in verdict.candidates) or "no side"
         return "Not claimable", f"more than one side is possible: {names}"
