@@ -22,7 +22,7 @@ def attribute(
     for fleet in fleets:
         found += fleet.found
         found += _soft(fleet) + names.lies(fleet)
-        found += _far(fleet, posts) + calls.found_by_calls(fleet, posts)
+        found += _far(fleet, posts) + calls.found_by_calls(fleet)
     found = [f for f in found if f.end_s > f.start_s]
     for f in found:
         f.confidence = confidence(f)

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from linewitness.settle.attribution.fleet import Fleet
 from linewitness.settle.attribution.found import CARRIER, PROVIDER, ROUTER, UNDETERMINED, Found
 from linewitness.settle.attribution.quality import BAD_IMPAIRMENT, impairment_of_mos
-from linewitness.settle.attribution.rounds import Post, confirmed
 from linewitness.settle.attribution.tracks import runs, sticky
 
 GROUP_STAY = 5.5
@@ -32,6 +31,7 @@ CLEAN_MEDIA = 15.0
 HEALTHY_FAILS = 0.02
 LEAST_SITES, LEAST_ISPS, LEAST_FAILED = 2, 2, 3
 ALONE_FAILED = 5
+ENOUGH_FAILED = 6
 ELSEWHERE = 0.25  # a larger share of failures in the other groups means that it isn't this group's
 
 
@@ -81,7 +81,7 @@ def _sorted(found: list[tuple[int, int, bool]]) -> Calls:
     )  # fmt: skip
 
 
-def found_by_calls(fleet: Fleet, posts: Sequence[Post] = ()) -> list[Found]:
+def found_by_calls(fleet: Fleet) -> list[Found]:
     """Return what the test calls of all sites tell of carriers, providers and single sites."""
     if not fleet.seen:
         return []
@@ -89,7 +89,7 @@ def found_by_calls(fleet: Fleet, posts: Sequence[Post] = ()) -> list[Found]:
     everything = outside
     outside = but_common(outside, [s.facts.carrier for s in fleet.seen], len(fleet.seen[0]))
     whole = but_common(whole, [s.facts.provider for s in fleet.seen], len(fleet.seen[0]))
-    return _carriers(fleet, outside, everything, inside) + _providers(fleet, whole, posts)
+    return _carriers(fleet, outside, everything, inside) + _providers(fleet, whole)
 
 
 def but_common(made: Calls, groups: Sequence[str | None], rounds: int) -> Calls:
@@ -161,7 +161,7 @@ def _carriers(fleet: Fleet, made: Calls, everything: Calls, inside: Calls) -> li
     return found
 
 
-def _providers(fleet: Fleet, made: Calls, posts: Sequence[Post]) -> list[Found]:
+def _providers(fleet: Fleet, made: Calls) -> list[Found]:
     """Both calls failed though the way to the edge was whole: the provider's call handling, or this site's own."""
     found: list[Found] = []
     providers = [s.facts.provider for s in fleet.seen]
@@ -181,12 +181,12 @@ def _providers(fleet: Fleet, made: Calls, posts: Sequence[Post]) -> list[Found]:
             if len(control.failed) >= 3 and control.failed.mean() > ELSEWHERE / 3 and control.failed.sum() >= 2:
                 continue
             start_s, end_s = _ends(fleet, mine.of(hit), here.of(hit))
-            # Calls alone can't tell the provider from a rule of the customer's own on all its sites there.
-            said = confirmed(posts, providers[members[0]], start_s, end_s)
-            side, rule = (PROVIDER, "calls_inside") if said else (UNDETERMINED, "calls_or_rule")
+            # Calls alone can't tell the provider from a rule of the customer's own on all its sites there, and a post
+            # that happens to speak of that time makes no accusation that would not stand without it.
             for index in hit:
                 taken.add((index, first, last))
-                found.append(_found(fleet, index, start_s, end_s, side, rule, ("customer", "none", PROVIDER)))
+                candidates = ("customer", "none", PROVIDER)
+                found.append(_found(fleet, index, start_s, end_s, UNDETERMINED, "calls_or_rule", candidates))
     sites = [made.of([index]) for index in range(len(fleet.seen))]
     for index, stretches in enumerate(windows(sites, len(fleet.seen[0]), 3.0, 2.0, SITE_STAY)):
         for first, last in stretches:
@@ -227,13 +227,15 @@ def _ends(fleet: Fleet, made: Calls, here: Calls) -> tuple[float, float]:
     inner = [(a, b) for a, b in cores if a <= high and b > low]
     trimmed = here.within(min(a for a, _ in inner), max(b for _, b in inner)) if inner else here
     here = trimmed if trimmed.failed.any() else here
-    failed = here.round[here.failed]
-    first, last = int(failed.min()), int(failed.max()) + 1
+    partial = here.failed.mean() < 0.85
+    failed = np.sort(here.round[here.failed])
+    if partial and len(failed) >= ENOUGH_FAILED:
+        failed = failed[1:-1]  # the outermost of calls that fail now and then may be strays
+    first, last = int(failed[0]), int(failed[-1]) + 1
     before = made.round[(made.round < first) & ~made.failed]
     after = made.round[(made.round >= last) & ~made.failed]
     sooner = float(before.max() + 1) if len(before) else float(first)
     later = float(after.min()) if len(after) else float(last)
-    partial = here.failed.mean() < 0.85
     start = float(first) if partial else sooner + CAUTION * (first - sooner)
     end = float(last) if partial else later + CAUTION * (last - later)
     return seen.t0_s + start * seen.step_s, seen.t0_s + end * seen.step_s
