@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -297,7 +298,10 @@ def _provider(fleet: Fleet, pool: Pool, e: Episode) -> None:
     expected = 0.5 * (1 - e.sip) * made
     enough = failed == made or failed >= max(2.0 if e.sip < 0.2 else 3.0, expected)
     if (both and enough) or (made >= 5 and failed >= 0.8 * made):
-        e.side, e.rule = PROVIDER, "pooled_sip_calls"
+        if _throughout(pool, e):
+            e.side, e.rule = PROVIDER, "pooled_sip_calls"
+        else:
+            e.rule, e.candidates = "calls_only_partly", ("none", PROVIDER)
     elif made >= 2 and failed <= 0.1 * made:
         e.side, e.rule = "none", "asking_limited"
     elif e.tcp < 0.3:
@@ -306,6 +310,17 @@ def _provider(fleet: Fleet, pool: Pool, e: Episode) -> None:
         e.side, e.rule = PROVIDER, "pooled_sip_posted"
     else:
         e.rule, e.candidates = "asking_or_service", ("none", PROVIDER)
+
+
+def _throughout(pool: Pool, e: Episode) -> bool:
+    """Return whether calls failed in every third of the episode in which some were made: a shorter failure of calls
+    within a longer silence to our asking is not that silence's cause."""
+    marks = [e.first + (e.last - e.first) * third // 3 for third in range(4)]
+    for first, last in pairwise(marks):
+        made, failed, _ = _calls(pool, [e.index, *e.bad], slice(first, last))
+        if made >= 2 and failed < 0.5 * (1 - e.sip) * made:
+            return False
+    return True
 
 
 def _calls(pool: Pool, sites: list[int], window: slice) -> tuple[int, int, bool]:
