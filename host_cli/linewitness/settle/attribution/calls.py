@@ -32,6 +32,7 @@ HEALTHY_FAILS = 0.02
 LEAST_SITES, LEAST_ISPS, LEAST_FAILED = 2, 2, 3
 ALONE_FAILED = 5
 ENOUGH_FAILED = 6
+PARTING = 4  # so many good calls in a row are no part of a failure
 ELSEWHERE = 0.25  # a larger share of failures in the other groups means that it isn't this group's
 
 
@@ -231,6 +232,8 @@ def _ends(fleet: Fleet, made: Calls, here: Calls) -> tuple[float, float]:
     failed = np.sort(here.round[here.failed])
     if partial and len(failed) >= ENOUGH_FAILED:
         failed = failed[1:-1]  # the outermost of calls that fail now and then may be strays
+    good = np.sort(here.round[~here.failed])
+    failed = _dense(_dense(failed, good)[::-1], good)[::-1]
     first, last = int(failed[0]), int(failed[-1]) + 1
     before = made.round[(made.round < first) & ~made.failed]
     after = made.round[(made.round >= last) & ~made.failed]
@@ -239,6 +242,16 @@ def _ends(fleet: Fleet, made: Calls, here: Calls) -> tuple[float, float]:
     start = float(first) if partial else sooner + CAUTION * (first - sooner)
     end = float(last) if partial else later + CAUTION * (last - later)
     return seen.t0_s + start * seen.step_s, seen.t0_s + end * seen.step_s
+
+
+def _dense(failed: NDArray[np.int64], good: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return rounds of failed calls without those at the far end that a row of good calls parts from the others."""
+    while len(failed) > 1:
+        low, high = sorted((int(failed[-2]), int(failed[-1])))
+        if int(((good > low) & (good < high)).sum()) < PARTING:
+            break
+        failed = failed[:-1]
+    return failed
 
 
 def _found(
