@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from math import comb
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,10 +30,12 @@ COMMON = 0.4
 SITE_STAY = 4.0
 CLEAN_MEDIA = 15.0
 HEALTHY_FAILS = 0.02
-LEAST_SITES, LEAST_ISPS, LEAST_FAILED = 2, 2, 3
+LEAST_SITES, LEAST_ISPS, LEAST_FAILED = 2, 2, 4
 ALONE_FAILED = 5
 ENOUGH_FAILED = 6
 PARTING = 4  # so many good calls in a row are no part of a failure
+PARTIAL = 0.85  # a smaller share of failures: calls fail now and then
+CHANCE = 1e-3
 ELSEWHERE = 0.25  # a larger share of failures in the other groups means that it isn't this group's
 
 
@@ -59,13 +62,16 @@ def calls(fleet: Fleet) -> tuple[Calls, Calls, Calls]:
     for index, seen in enumerate(fleet.seen):
         fit = fleet.usable[index] & ~fleet.sip[index] & ~fleet.media[index] & (seen["i_media"] < CLEAN_MEDIA)
         inside, outside = seen["inside"], seen["outside"]
+        # A call inside that came about in the same round says that the way to the edge serves calls, whatever else is
+        # silent; how good a call was is judged where the way was clean.
+        served = fleet.usable[index] & (inside == 1) & ~(seen["i_media"] >= CLEAN_MEDIA)
         poor = (outside == 0) | (impairment_of_mos(seen["outside_mos"]) > BAD_IMPAIRMENT)
         for part, failed in zip(
             parts,
             (np.where(np.isnan(outside), np.nan, poor), 1 - inside, np.where(np.isnan(inside), np.nan, 1 - outside)),
             strict=True,
         ):
-            for at in np.flatnonzero(fit & ~np.isnan(failed)):
+            for at in np.flatnonzero((fit | served) & ~np.isnan(failed)):
                 part.append((int(at), index, bool(failed[at] > 0)))
     whole = parts[2]
     lost = {(at, index) for at, index, failed in parts[1] if failed}
@@ -89,8 +95,15 @@ def found_by_calls(fleet: Fleet) -> list[Found]:
     outside, inside, whole = calls(fleet)
     everything = outside
     outside = but_common(outside, [s.facts.carrier for s in fleet.seen], len(fleet.seen[0]))
+    inside = but_common(inside, [s.facts.provider for s in fleet.seen], len(fleet.seen[0]))
     whole = but_common(whole, [s.facts.provider for s in fleet.seen], len(fleet.seen[0]))
     return _carriers(fleet, outside, everything, inside) + _providers(fleet, whole)
+
+
+def _enough(made: Calls, first: int, last: int) -> Calls:
+    """Return the calls of a stretch, or those of a little longer one where it holds fewer than three."""
+    within = made.within(first, last)
+    return within if len(within.failed) >= 3 else made.within(first - REACH, last + REACH)
 
 
 def but_common(made: Calls, groups: Sequence[str | None], rounds: int) -> Calls:
@@ -133,32 +146,43 @@ def _carriers(fleet: Fleet, made: Calls, everything: Calls, inside: Calls) -> li
     """Calls over the carrier failed while those inside the provider's network, beside them, did not."""
     found: list[Found] = []
     carriers = [s.facts.carrier for s in fleet.seen]
+    providers = [s.facts.provider for s in fleet.seen]
     groups = list(_keys(fleet, ("carrier", "region")).values())
     mines = [made.of(members) for members in groups]
     for members, mine, stretches in zip(
         groups, mines, windows(mines, len(fleet.seen[0]), 3.7, 0.7, GROUP_STAY), strict=True
     ):
-        others = everything.of([i for i, c in enumerate(carriers) if c != carriers[members[0]] and c is not None])
+        carrier = carriers[members[0]]
+        others = everything.of([i for i, c in enumerate(carriers) if c != carrier and c is not None])
+        beyond = everything.of([i for i, c in enumerate(carriers) if c == carrier and i not in members])
         for first, last in stretches:
             here = mine.within(first, last)
-            hit = np.unique(here.site[here.failed])
+            hit = [int(i) for i in np.unique(here.site[here.failed])]
             if int(here.failed.sum()) < (LEAST_FAILED if len(hit) >= LEAST_SITES else ALONE_FAILED):
                 continue
-            control = others.within(first, last)
-            if len(control.failed) < 3:
-                control = others.within(first - REACH, last + REACH)
-            if len(control.failed) >= 3 and control.failed.mean() > ELSEWHERE:
+            control = _enough(others, first, last)
+            if len(control.failed) >= 3 and not differ(here, control):
                 continue
-            beside = inside.of([int(i) for i in hit]).within(first, last)
+            beside = inside.of(hit).within(first, last)
+            elsewhere = inside.of([i for i, c in enumerate(carriers) if c != carrier]).within(first, last)
+            if len(beside.failed) < 2 or (len(elsewhere.failed) >= 2 and elsewhere.failed.mean() > 0.5):
+                # Nothing inside to go by, or its callee is down: the same providers' calls over other carriers tell.
+                beside = others.of([i for i, p in enumerate(providers) if p in {providers[h] for h in hit}])
+                beside = _enough(beside, first, last)
             if len(beside.failed) < 2 or beside.failed.mean() > 0.1:
                 continue  # the calls that do not cross the carrier fail too: it is not the carrier
+            if len(control.failed) < 3:  # the same callee, called over the same carrier from elsewhere
+                control = _enough(beyond, first, last)
+                if not differ(here, control):
+                    control = control.of([])
             known = len(control.failed) >= 3
             side, rule = (CARRIER, "carrier") if known else (UNDETERMINED, "carrier_or_callee")
             start_s, end_s = _ends(fleet, mine, here)
             for index in members:
                 own = here.of([index])
                 if own.failed.any() and shares(own, here):
-                    found.append(_found(fleet, index, start_s, end_s, side, rule, ("none", CARRIER)))
+                    ends = _own_ends(fleet, mine.of([index]), own, start_s, end_s, here.failed.mean() < PARTIAL)
+                    found.append(_found(fleet, index, *ends, side, rule, ("none", CARRIER)))
     return found
 
 
@@ -205,11 +229,40 @@ def _providers(fleet: Fleet, made: Calls) -> list[Found]:
     return found
 
 
+def differ(here: Calls, control: Calls) -> bool:
+    """Return whether so many failures are beyond chance, had these calls failed as the control's did (binomial)."""
+    rate = (int(control.failed.sum()) + 1) / (len(control.failed) + 2)
+    made, failed = len(here.failed), int(here.failed.sum())
+    beyond = sum(comb(made, n) * rate**n * (1 - rate) ** (made - n) for n in range(failed, made + 1))
+    return beyond < CHANCE
+
+
+def _own_ends(
+    fleet: Fleet, made: Calls, own: Calls, start_s: float, end_s: float, partial: bool
+) -> tuple[float, float]:
+    """Return a group's ends, drawn in to where the site's own calls were good: two in a row where calls fail in part.
+
+    An end lies a quarter of the way from the site's failed call to the good one.
+    """
+    seen = fleet.seen[0]
+    needed = 2 if partial else 1
+    good = np.sort(made.round[~made.failed])
+    first, last = int(own.round[own.failed].min()), int(own.round[own.failed].max()) + 1
+    before, after = good[good < first], good[good >= last]
+    low = (start_s - seen.t0_s) / seen.step_s
+    high = (end_s - seen.t0_s) / seen.step_s
+    if int((before >= low).sum()) >= needed:
+        low = max(low, float(before[-1]) + 1 + CAUTION * (first - float(before[-1]) - 1))
+    if int((after < high).sum()) >= needed:
+        high = min(high, float(after[0]) + CAUTION * (last - float(after[0])))
+    return seen.t0_s + low * seen.step_s, seen.t0_s + high * seen.step_s
+
+
 def shares(own: Calls, here: Calls) -> bool:
     """Return whether a site's calls fail rather as its group's do than as those of a healthy site."""
     rate = float(np.clip(here.failed.mean(), 0.35, 0.95))
     bad, good = int(own.failed.sum()), int((~own.failed).sum())
-    if bad < 2 and not (here.failed.mean() > 0.8 and good == 0):
+    if bad < 2 and not (here.failed.mean() > 0.6 and good == 0):
         return False
     return bool(bad * np.log(rate / HEALTHY_FAILS) + good * np.log((1 - rate) / (1 - HEALTHY_FAILS)) > 2.0)
 
@@ -228,7 +281,7 @@ def _ends(fleet: Fleet, made: Calls, here: Calls) -> tuple[float, float]:
     inner = [(a, b) for a, b in cores if a <= high and b > low]
     trimmed = here.within(min(a for a, _ in inner), max(b for _, b in inner)) if inner else here
     here = trimmed if trimmed.failed.any() else here
-    partial = here.failed.mean() < 0.85
+    partial = here.failed.mean() < PARTIAL
     failed = np.sort(here.round[here.failed])
     if partial and len(failed) >= ENOUGH_FAILED:
         failed = failed[1:-1]  # the outermost of calls that fail now and then may be strays

@@ -20,6 +20,7 @@ from linewitness.settle.attribution.found import ACCESS, PROVIDER, ROUTER, TRANS
 from linewitness.settle.attribution.likelihood import Likelihood
 from linewitness.settle.attribution.rounds import ANCHORS, Flags, Post, confirmed
 from linewitness.settle.attribution.seen import Small
+from linewitness.settle.attribution.tracks import bridged, runs
 
 OUTSIDE = (TRANSIT, PROVIDER)
 # target: (what shows its way, the most of it that is clean)
@@ -34,18 +35,23 @@ LEAST_USABLE = 0.4
 BAD_SHARE, GOOD_SHARE = 0.5, 0.15
 TOGETHER_ROUNDS = 3
 ECHOES = 12  # a round, at the least
+DEAD_MEDIA = 0.9
+PARTED = 5  # rounds of one kind that are more than a lag of one probe behind another
 
 
 @dataclass(slots=True)
 class Episode:
     """A stretch [first, last) of one site's rounds in which the way to the provider failed.
 
-    kind: sip (signalling only), media (media only), whole (both)."""
+    kind: sip (signalling only), media (media only), whole (both). began, ended: the rounds of the whole failure that it
+    is a part of."""
 
     index: int
     track: str
     first: int
     last: int
+    began: int
+    ended: int
     kind: str
     sip: float
     error: float
@@ -78,21 +84,41 @@ def far_episodes(fleet: Fleet) -> list[Episode]:
         for track, states in (("sip", fleet.sip[index]), ("media", fleet.media[index])):
             other = fleet.media[index] if track == "sip" else fleet.sip[index]
             # A state that is only held, because nothing could be judged, is claimed from nobody.
-            for first, last in episodes(states & fleet.usable[index], fleet.step_s):
-                inside = np.zeros(len(seen), bool)
-                inside[first:last] = states[first:last]
-                core = inside & fleet.usable[index]
-                if core.sum() < max(2, 0.3 * (last - first)):
-                    core = inside & seen.measured
-                if not core.any():
-                    continue
-                both = float(other[core].mean())
-                found.append(Episode(
-                    index, track, int(first), int(last), "whole" if both > 0.6 else track, mean(seen["sip"], core),
-                    mean(seen["sip_error"], core), mean(seen["sip_refused"], core), mean(seen["edge_tcp"], core),
-                    mean(seen["media_loss"], core), _dirty(fleet, index, track, core),
-                ))  # fmt: skip
+            for began, ended in episodes(states & fleet.usable[index], fleet.step_s):
+                dead = seen["media_loss"] >= DEAD_MEDIA
+                for first, last in _parts(other if track == "sip" else dead, began, ended, track):
+                    inside = np.zeros(len(seen), bool)
+                    inside[first:last] = states[first:last]
+                    core = inside & fleet.usable[index]
+                    if core.sum() < max(2, 0.3 * (last - first)):
+                        core = inside & seen.measured
+                    if not core.any():
+                        continue
+                    both = float(other[core].mean())
+                    found.append(Episode(
+                        index, track, int(first), int(last), int(began), int(ended), "whole" if both > 0.6 else track,
+                        mean(seen["sip"], core), mean(seen["sip_error"], core), mean(seen["sip_refused"], core),
+                        mean(seen["edge_tcp"], core), mean(seen["media_loss"], core),
+                        _dirty(fleet, index, track, core),
+                    ))  # fmt: skip
     return found
+
+
+def _parts(marked: Flags, first: int, last: int, track: str) -> list[tuple[int, int]]:
+    """Return the parts of an episode that differ in kind: a failure may follow upon another without a break.
+
+    track sip, marked where media failed beside it: what remains is a silence to our asking alone, and is judged as that;
+    the media's own episode speaks for the other part. track media, marked where it was dead: dead and poor are judged
+    apart.
+    """
+    whole = bridged(marked[first:last], PARTED)
+    apart = [(first + int(a), first + int(b)) for a, b in runs(~whole) if b - a > PARTED]
+    if not apart or apart == [(first, last)]:
+        return [(first, last)]
+    if track == "sip":
+        return apart
+    cuts = sorted({first, last, *(end for part in apart for end in part)})
+    return [(a, b) for a, b in pairwise(cuts) if b > a]
 
 
 def _dirty(fleet: Fleet, index: int, track: str, core: Flags) -> tuple[str, ...]:
@@ -184,9 +210,9 @@ class Pool:
         """Return whether another site's failure began or ended with this one."""
         slack = TOGETHER_ROUNDS if e.kind != "media" or e.media_loss > 0.9 else max(10, e.rounds // 6)
         states = tracks[other]
-        low, high = max(e.first - slack, 0), min(e.first + slack, len(states))
+        low, high = max(e.began - slack, 0), min(e.began + slack, len(states))
         began = not states[max(low - 1, 0)] and bool(states[low:high].any())
-        low, high = max(e.last - slack, 0), min(e.last + slack, len(states))
+        low, high = max(e.ended - slack, 0), min(e.ended + slack, len(states))
         ended = bool(states[low:high].any()) and not states[min(high, len(states) - 1)]
         return began or ended
 
@@ -292,6 +318,9 @@ def _provider(fleet: Fleet, pool: Pool, e: Episode) -> None:
         e.rule = "asking_refused"
         e.side = "none"
         return
+    if (made >= 4 and failed <= 0.1 * made) or _calls_work(pool, e):
+        e.side, e.rule = "none", "asking_limited"
+        return
     if e.error > 0.5:
         e.side, e.rule = PROVIDER, "pooled_code"
         return
@@ -310,6 +339,17 @@ def _provider(fleet: Fleet, pool: Pool, e: Episode) -> None:
         e.side, e.rule = PROVIDER, "pooled_sip_posted"
     else:
         e.rule, e.candidates = "asking_or_service", ("none", PROVIDER)
+
+
+def _calls_work(pool: Pool, e: Episode) -> bool:
+    """Return whether this site's own calls, or if it makes none those of its region, came about although OPTIONS did
+    not: then others' failing calls have another cause than this silence."""
+    region = [i for i in e.bad if pool.region[i] == pool.region[e.index]]
+    for sites in ([e.index], region):
+        made, failed, _ = _calls(pool, sites, slice(e.first, e.last))
+        if made >= 2:
+            return failed < 0.5 * (1 - e.sip) * made
+    return False
 
 
 def _throughout(pool: Pool, e: Episode) -> bool:
