@@ -6,26 +6,31 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from linewitness.settle.attribution import beside, calls, far, names, near, soft
+from linewitness.settle.attribution import beside, calls, episode, far, names, near, soft
 from linewitness.settle.attribution.confidence import confidence
 from linewitness.settle.attribution.fleet import Fleet, episodes, gather
 from linewitness.settle.attribution.found import Found
-from linewitness.settle.attribution.rounds import Post, Rounds
+from linewitness.settle.attribution.rounds import Post, Rounds, confirmed
 
 
 def attribute(
     sites: Iterable[Rounds], posts: Sequence[Post] = (), *, pooling: bool = True, without: frozenset[str] = frozenset()
 ) -> list[Found]:
-    """Return whose side every disturbance was. Deterministic; sites are read one at a time, in any order."""
+    """Return whose side every disturbance was. Deterministic; sites are read one at a time, in any order.
+
+    A provider's post accuses nobody and clears nobody: it makes a verdict on the provider or its carrier surer.
+    """
     fleets = [gather(sites, without)] if pooling else (gather([one], without) for one in sites)
     found: list[Found] = []
+    provider_of: dict[str, str | None] = {}
     for fleet in fleets:
         found += fleet.found
         found += _soft(fleet) + names.lies(fleet)
-        found += _far(fleet, posts) + calls.found_by_calls(fleet)
+        found += _far(fleet) + calls.found_by_calls(fleet)
+        provider_of |= {seen.facts.site: seen.facts.provider for seen in fleet.seen}
     found = [f for f in found if f.end_s > f.start_s]
     for f in found:
-        f.confidence = confidence(f)
+        f.confidence = confidence(f, confirmed(posts, provider_of[f.site], f.start_s, f.end_s))
     return sorted(found, key=lambda f: (f.site, f.start_s, f.end_s, f.side))
 
 
@@ -47,9 +52,9 @@ def _soft(fleet: Fleet) -> list[Found]:
     return found
 
 
-def _far(fleet: Fleet, posts: Sequence[Post]) -> list[Found]:
-    found = far.far_episodes(fleet)
-    far.judge(fleet, found, posts)
+def _far(fleet: Fleet) -> list[Found]:
+    found = episode.far_episodes(fleet)
+    far.judge(fleet, found)
     result = []
     for e in found:
         if e.side == "none":

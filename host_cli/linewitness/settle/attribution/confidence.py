@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from linewitness.settle.attribution.found import CARRIER, PROVIDER, UNDETERMINED, Found
 
-ACCUSED = 0.985
+ACCUSED, OWNED = 0.985, 0.99
 USUAL = 0.97
 BY_RULE = {
     "beyond": 0.95, "beyond_unwatched": 0.8, "line_quality": 0.92, "line_unwatched": 0.7, "lan_quality": 0.8,
@@ -18,8 +18,10 @@ BY_RULE = {
 NOT_SURE = 0.5
 
 
-def confidence(found: Found) -> float:
-    """Return the confidence of a verdict, 0..1."""
+def confidence(found: Found, posted: bool) -> float:
+    """Return the confidence of a verdict, 0..1. posted: the provider's own word speaks of its time."""
     if found.side == UNDETERMINED:
         return NOT_SURE
-    return ACCUSED if found.side in (PROVIDER, CARRIER) else BY_RULE.get(found.rule, USUAL)
+    if found.side in (PROVIDER, CARRIER):
+        return OWNED if posted else ACCUSED
+    return BY_RULE.get(found.rule, USUAL)

@@ -3,11 +3,13 @@
 It knows nothing of the rules. For a stretch in which an edge is accused, every (site, target) gets a score 0..1 for how
 bad it was, and each hypothesis predicts which of them fail:
 
-    edge        this edge, at a share of the sites that use it
+    edge        this edge, at a share of the sites that use it, everywhere or in one region
     peering     one ISP's ways to this provider
     transit     one transit network, in one region or in all: every target beyond it, whatever provider
     isp         one ISP: all targets of its sites
     rule        a rule of the customer's: several providers' edges at a share of all sites
+
+Sites that keep this provider as their second see it fail too, on whichever of its edges.
 
 What a hypothesis predicts and is bad speaks for it, what it predicts and is whole or does not predict and is bad speaks
 against. The edge is confirmed when it beats every other by LEAD (natural logarithm).
@@ -46,6 +48,7 @@ class Likelihood:
         self.region = np.array([str(f.region) for f in facts])
         self.provider = np.array([str(f.provider) for f in facts])
         self.edge = np.array([str(f.edge) for f in facts])
+        self.second = np.array([str(f.second) for f in facts])
         self.ways = self._ways()
         names: tuple[str, ...] = ("i_media", "i_second", "i_reflector", "edge2_dead", "edge2_sip", "second_sip")
         names += tuple(f"{a}_dead" for a in ANCHORS)
@@ -109,11 +112,15 @@ class Likelihood:
             elif self.provider[other] != self.provider[index]:
                 llr[other, 0] = np.nan
 
-    def confirms(self, index: int, track: str, first: int, last: int) -> bool:
-        """Return whether the accused site's edge explains the stretch better than everything else by LEAD."""
+    def confirms(self, index: int, track: str, first: int, last: int, regional: bool) -> bool:
+        """Return whether the accused site's edge explains the stretch better than everything else by LEAD.
+
+        regional: that the edge failed for one region alone is an explanation too. For media alone it is not, since a
+        transit network that no trace names looks the same.
+        """
         llr = self._without_own_outages(self.score(track, index, first, last), index)
         mine, best = -np.inf, -np.inf
-        for name, predicted, shares in self._hypotheses(index):
+        for name, predicted, shares in self._hypotheses(index, regional):
             value = PRIOR[name] + max(_fit(llr, predicted, share) for share in shares)
             if name == "edge":
                 mine = max(mine, value)
@@ -129,14 +136,13 @@ class Likelihood:
             if known.sum() >= 4 and len(bad_isps) >= 3 and (llr[known, column] > 0).mean() > 0.7:
                 llr[:, column] = np.nan
         # The second provider's own outage shows at all sites that have the same second, and no others.
-        seconds = np.array([str(s.facts.second) for s in self.fleet.seen])
-        for second in sorted(set(seconds)):
-            mine = (seconds == second) & ~np.isnan(llr[:, 2])
+        for second in sorted(set(self.second)):
+            mine = (self.second == second) & ~np.isnan(llr[:, 2])
             if mine.sum() >= 3 and len(set(self.isp[mine & (llr[:, 2] > 0)])) >= 2 and (llr[mine, 2] > 0).mean() > 0.7:
                 llr[mine, 2] = np.nan
         return llr
 
-    def _hypotheses(self, index: int) -> Iterator[tuple[str, Flags, tuple[float, ...]]]:
+    def _hypotheses(self, index: int, regional: bool) -> Iterator[tuple[str, Flags, tuple[float, ...]]]:
         shape = (len(self.isp), len(TARGETS))
 
         def only(sites: Flags, targets: tuple[int, ...]) -> Flags:
@@ -146,13 +152,21 @@ class Likelihood:
 
         own = (self.provider == self.provider[index]) & (self.edge == self.edge[index])
         other_edge = (self.provider == self.provider[index]) & ~own
-        yield "edge", only(own, (0,)) | only(other_edge, (1,)), SHARES
-        yield "edge", only(own, (0,)), SHARES
-        yield "edge", only(own | other_edge, (0, 1)), SHARES
+        # Sites of other providers that keep this one as their second see it too; which edge of it is not told.
+        seconds = only(self.second == self.provider[index], (2,))
+        here = (self.region == self.region[index])[:, None]
+        for predicted in (
+            only(own, (0,)) | only(other_edge, (1,)), only(own, (0,)), only(own | other_edge, (0, 1)),
+        ):  # fmt: skip
+            for whole in (predicted, predicted | seconds):
+                yield "edge", whole, SHARES
+                if regional:
+                    yield "edge", whole & here, SHARES
         for isp in sorted(set(self.isp)):
             at = self.isp == isp
-            yield "peering", only(at & own, (0,)), (0.95,)
-            yield "peering", only(at & (own | other_edge), (0, 1)), (0.95,)
+            for predicted in (only(at & own, (0,)), only(at & (own | other_edge), (0, 1))):
+                yield "peering", predicted, (0.95,)
+                yield "peering", predicted | (seconds & at[:, None]), (0.95,)
             yield "isp", only(at, tuple(range(len(TARGETS)))), (0.6, 0.95)
             yield "isp", only(at, (0, 1, 2)), (0.6, 0.95)
         everyone = np.ones(len(self.isp), bool)

@@ -1,0 +1,109 @@
+"""The witnesses of one edge side by side: who saw an episode too, who did not, and what their test calls tell of it."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+
+from linewitness.settle.attribution.episode import Episode
+from linewitness.settle.attribution.fleet import Fleet
+from linewitness.settle.attribution.rounds import Flags
+
+LEAST_USABLE = 0.4
+BAD_SHARE, GOOD_SHARE = 0.5, 0.15
+TOGETHER_ROUNDS = 3
+
+
+class Pool:
+    """Who shares what: for an episode, which other healthy witnesses of the same edge saw the same, and which not."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self.fleet = fleet
+        self.isp = [s.facts.isp for s in fleet.seen]
+        self.region = [s.facts.region for s in fleet.seen]
+        self.provider = [s.facts.provider for s in fleet.seen]
+        self.edge = [s.facts.edge for s in fleet.seen]
+        self.calls = {name: np.stack([s[name] for s in fleet.seen]) for name in ("inside", "outside")}
+        members: dict[tuple[str | None, str | None], list[int]] = {}
+        for i in range(len(fleet.seen)):
+            members.setdefault((self.provider[i], self.edge[i]), []).append(i)
+        self.members = {key: np.array(value) for key, value in members.items()}
+
+    def fill(self, e: Episode) -> None:
+        """Fill an episode's bad and good peers."""
+        key = (self.provider[e.index], self.edge[e.index])
+        others = self.members[key]
+        others = others[others != e.index]
+        if not len(others) or key[0] is None:
+            return
+        window = slice(e.first, e.last)
+        tracks = self.fleet.sip if e.track == "sip" else self.fleet.media
+        failed = tracks[others, window]
+        usable = self.fleet.usable[others, window]
+        counted = usable.sum(axis=1)
+        share = (failed & usable).sum(axis=1) / np.maximum(counted, 1)
+        enough = counted >= LEAST_USABLE * e.rounds
+        for other, ok, part in zip(others, enough, share, strict=True):
+            if ok and part >= BAD_SHARE and self._together(e, int(other), tracks):
+                e.bad.append(int(other))
+            elif ok and part <= GOOD_SHARE:
+                e.good.append(int(other))
+
+    def _together(self, e: Episode, other: int, tracks: Flags) -> bool:
+        """Return whether another site's failure began or ended with this one."""
+        slack = TOGETHER_ROUNDS if e.kind != "media" or e.media_loss > 0.9 else max(10, e.rounds // 6)
+        states = tracks[other]
+        low, high = max(e.began - slack, 0), min(e.began + slack, len(states))
+        began = not states[max(low - 1, 0)] and bool(states[low:high].any())
+        low, high = max(e.ended - slack, 0), min(e.ended + slack, len(states))
+        ended = bool(states[low:high].any()) and not states[min(high, len(states) - 1)]
+        return began or ended
+
+
+def calls_work(pool: Pool, e: Episode) -> bool:
+    """Return whether this site's own calls, or if it makes none those of its region, came about although OPTIONS did
+    not: then others' failing calls have another cause than this silence."""
+    region = [i for i in e.bad if pool.region[i] == pool.region[e.index]]
+    for sites in ([e.index], region):
+        made, failed, _ = made_calls(pool, sites, slice(e.first, e.last))
+        if made >= 2:
+            return failed < 0.5 * (1 - e.sip) * made
+    return False
+
+
+def throughout(pool: Pool, e: Episode) -> bool:
+    """Return whether calls failed in every third of the episode in which some were made: a shorter failure of calls
+    within a longer silence to our asking is not that silence's cause."""
+    marks = [e.first + (e.last - e.first) * third // 3 for third in range(4)]
+    for first, last in pairwise(marks):
+        made, failed, _ = made_calls(pool, [e.index, *e.bad], slice(first, last))
+        if made >= 2 and failed < 0.5 * (1 - e.sip) * made:
+            return False
+    return True
+
+
+def made_calls(pool: Pool, sites: list[int], window: slice) -> tuple[int, int, bool]:
+    """Return (made, failed) test calls of those sites, of the kind (inside, or over the carrier) that failed less, and
+    whether both kinds were made and failed.
+
+    A callee that is down fails one kind only, and fails it for other providers' sites too.
+    """
+    best = (0, 0)
+    kinds = 0
+    providers = {pool.provider[i] for i in sites}
+    for name in ("inside", "outside"):
+        made, failed = _count(pool, sites, name, window)
+        others = [i for i in range(len(pool.provider)) if pool.provider[i] not in providers]
+        there, lost = _count(pool, others, name, window)
+        if there >= 3 and lost > 0.5 * there:
+            continue
+        kinds += failed > 0
+        if made and (not best[0] or failed * best[0] < best[1] * made):
+            best = (made, failed)
+    return (*best, kinds == 2)
+
+
+def _count(pool: Pool, sites: list[int], name: str, window: slice) -> tuple[int, int]:
+    values = pool.calls[name][sites, window]
+    return int((~np.isnan(values)).sum()), int((values == 0).sum())
