@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from simulations.branch import world
-from simulations.branch.world import COLUMN
+from simulations.branch.fields import COLUMN
 
 LEVELS = (
     "gw_rtt", "gw_jit", "h1_rtt", "a1_rtt", "p_rtt", "p_sip_ms", "m_rtt", "m_jit", "m_mos", "q_mos", "x_jit",

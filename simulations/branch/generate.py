@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from simulations.branch import world
+from simulations.branch.fields import FIELDS, Readings
 from simulations.branch.kind import Kind
 from simulations.branch.observe import Observer
 from simulations.branch.schedule import Occurrence, draw_occurrences
@@ -41,7 +42,7 @@ class Recipe:
         return self.days * 86400 // self.step_s
 
 
-def site_readings(recipe: Recipe, number: int, site: Site, occurrences: list[Occurrence]) -> world.Readings:
+def site_readings(recipe: Recipe, number: int, site: Site, occurrences: list[Occurrence]) -> Readings:
     """Return what one site's witness got through to the host."""
     state = State(recipe.rounds)
     for occurrence in occurrences:
@@ -90,6 +91,6 @@ def make(
     world.write_lines(path / "status.jsonl", public)
     world.write_json(path / "sites.json", [site.told() for site in sites])
     world.write_json(path / "meta.json", {
-        "fields": list(world.FIELDS), "t0": recipe.t0, "step": recipe.step_s, "T": recipe.rounds, "days": recipe.days,
+        "fields": list(FIELDS), "t0": recipe.t0, "step": recipe.step_s, "T": recipe.rounds, "days": recipe.days,
         "sites": recipe.sites, "seed": recipe.seed, "profile": "linewitness", "rows": total,
     })  # fmt: skip

@@ -2,7 +2,7 @@
 
 Counts are drawn as the witness draws them: 12 echoes a target, 2 TCP connects, 2 DNS queries, 6 OPTIONS, 500 media
 packets each way to the provider and 250 to the second provider and the reflector; so losses are multiples of their
-fractions. Columns: world.FIELDS. Rows are absent while the witness was off or its buffer overflowed.
+fractions. Columns: fields.FIELDS. Rows are absent while the witness was off or its buffer overflowed.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from simulations.branch.fields import COLUMN, FIELDS, Readings
 from simulations.branch.phones import CHAIN, mos, product
 from simulations.branch.state import Column, State
 from simulations.branch.style import Style
 from simulations.branch.topology import Site
-from simulations.branch.world import COLUMN, FIELDS, Readings
 
 WITNESS = ("witness_radio", "witness_ip")  # what lies before the LAN; the phones have no part in it
 ECHOES, CONNECTS, QUERIES, OPTIONS, MEDIA, STREAM = 12, 2, 2, 6, 500, 250

@@ -10,12 +10,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from simulations.branch.fields import Readings
 from simulations.branch.kind import Kind
 from simulations.branch.phones import live
 from simulations.branch.schedule import Occurrence
 from simulations.branch.state import Column, State, apply, overlap
 from simulations.branch.topology import Site
-from simulations.branch.world import Line, Readings
+from simulations.branch.world import Line
 
 PROVIDER_SIDES = ("provider", "carrier")
 CREDITS = ((0.9999, 0), (0.999, 5), (0.995, 10), (0.99, 25), (-1.0, 50))  # availability at least -> percent

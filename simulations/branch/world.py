@@ -14,7 +14,6 @@ the same bytes.
 
 from __future__ import annotations
 
-import csv
 import gzip
 import io
 import json
@@ -25,23 +24,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from linewitness.errors import CannotDo
+from simulations.branch.fields import FIELDS, TIMES, Readings
+from simulations.branch.rows import read_rows
 
-Readings = NDArray[np.float64]
 Line = dict[str, Any]
-
-LAYOUT = (
-    "t t_rx seq boot up_s reset ntp_ok link rssi reconn ip_ok gw_loss gw_rtt gw_jit gw_tcp "
-    "dns_r_ok dns_r_ms dns_a_ok dns_a_ms pdns r_up_s r_wan r_util_u r_util_d r_cpu h1_loss h1_rtt "
-    "a1_loss a1_rtt a1_tcp a2_loss a2_rtt a2_tcp a3_loss a3_rtt a3_tcp "
-    "p_loss p_rtt p_tcp p_sip p_code p_sip_ms m_loss_u m_loss_d m_rtt m_jit m_mos e2_sip e2_loss e2_rtt "
-    "q_sip q_loss q_rtt q_jit q_mos x_loss_u x_loss_d x_rtt x_jit oc_ok c_ok c_mos c_pdd v6_a v6_p"
-)
-FIELDS = tuple(LAYOUT.split(" "))
-COLUMN = {name: index for index, name in enumerate(FIELDS)}
-TIMES = 2  # t and t_rx need float64: float32 resolves today's epoch to 128 s
 
 # A zip entry carries a time; a fixed one keeps equal worlds equal, byte for byte.
 ZIP_DATE = (2020, 1, 1, 0, 0, 0)
@@ -68,9 +56,18 @@ class World:
     def days(self) -> float:
         return float(self.meta["days"])
 
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The columns of its .npz files; a .csv.gz names its own."""
+        return tuple(self.meta["fields"])
+
+    @property
+    def readings_folder(self) -> Path:
+        return self.path / "readings"
+
     def readings(self, site: str) -> Readings:
         """Return one site's rows, columns in the order of FIELDS."""
-        return read_readings(self.path / "readings", site, tuple(self.meta["fields"]))
+        return read_rows(self.readings_folder, site, self.fields)
 
     def rows(self, site: str) -> Iterator[Line]:
         """Yield one site's rows as {column: value or None}, one at a time."""
@@ -125,64 +122,6 @@ def read_lines(path: Path) -> tuple[Line, ...]:
     except ValueError as error:
         raise CannotDo(f"not JSON: {error}", f"{path}:{number}", "one JSON object a line") from error
     return tuple(lines)
-
-
-def read_readings(folder: Path, site: str, fields: tuple[str, ...]) -> Readings:
-    """Return a site's rows in the order of FIELDS, from either form in any column order; absent columns are NaN."""
-    npz, text = folder / f"{site}.npz", folder / f"{site}.csv.gz"
-    if npz.exists():
-        found = read_npz(npz, fields)
-    elif text.exists():
-        fields, found = read_csv(text)
-    else:
-        raise CannotDo("a site has no readings", f"{text} or {npz.name}", "leave the site out of sites.json")
-    if fields == FIELDS:
-        return found
-    rows = np.full((len(found), len(FIELDS)), np.nan)
-    for source, name in enumerate(fields):
-        if name in COLUMN:
-            rows[:, COLUMN[name]] = found[:, source]
-    return rows
-
-
-def read_npz(path: Path, fields: tuple[str, ...]) -> Readings:
-    """Return the rows of an .npz file; CannotDo if its shapes don't fit the fields."""
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            # By type, not by name: the two names are a habit of the writer.
-            (times,) = (array for array in arrays.values() if array.dtype == np.float64)
-            (rest,) = (array for array in arrays.values() if array.dtype == np.float32)
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise CannotDo(
-            f"not readings: {error}", str(path), "one float64 array of times and one float32 array"
-        ) from error
-    width = len(fields)
-    if times.ndim != 2 or rest.ndim != 2 or len(times) != len(rest) or times.shape[1] < TIMES:
-        raise CannotDo(
-            f"arrays of shapes {times.shape} and {rest.shape}", str(path), "A [rows, 2] and B [rows, columns]"
-        )
-    if rest.shape[1] not in (width, width - TIMES):
-        raise CannotDo(f"{rest.shape[1]} columns, meta.json names {width}", str(path), "match fields and columns")
-    rows = np.empty((len(times), width))
-    rows[:, :TIMES] = times[:, :TIMES]
-    rows[:, TIMES:] = rest[:, TIMES - width :]
-    return rows
-
-
-def read_csv(path: Path) -> tuple[tuple[str, ...], Readings]:
-    """Return the header and the rows of a .csv.gz file; CannotDo names the line that doesn't fit."""
-    try:
-        with gzip.open(path, "rt", encoding="ascii", newline="") as file:
-            reader = csv.reader(file)
-            fields = tuple(next(reader, ()))
-            rows = []
-            for row in reader:
-                if len(row) != len(fields):
-                    raise ValueError(f"line {reader.line_num} has {len(row)} fields, the header {len(fields)}")
-                rows.append([float(text) if text else np.nan for text in row])
-    except (OSError, EOFError, ValueError) as error:
-        raise CannotDo(f"not readings: {error}", str(path), "one header, then numbers or empty fields") from error
-    return fields, np.array(rows, dtype=np.float64).reshape(len(rows), len(fields))
 
 
 def write_npz(folder: Path, site: str, rows: Readings) -> None:

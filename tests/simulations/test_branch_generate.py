@@ -11,13 +11,13 @@ import pytest
 from simulations.branch import world
 from simulations.branch.blind import BLIND, draw_style
 from simulations.branch.faults import ABROAD, HOME, KINDS
+from simulations.branch.fields import COLUMN, FIELDS, Readings
 from simulations.branch.generate import Recipe, make, site_readings, site_truth
 from simulations.branch.kind import Kind, amount_range
 from simulations.branch.schedule import Occurrence, at_local_hour, pieces
 from simulations.branch.style import STYLES, Style, parse_style
 from simulations.branch.topology import ANCHORS, Site
 from simulations.branch.truth import tie_breakers
-from simulations.branch.world import COLUMN
 
 T0 = 1_789_948_800
 STEP_S = 60
@@ -49,7 +49,7 @@ def far_targets(kind: Kind) -> tuple[str, ...]:
     )
 
 
-def one_fault(name: str, site: Site, share: float = 0.7) -> tuple[world.Readings, world.Line]:
+def one_fault(name: str, site: Site, share: float = 0.7) -> tuple[Readings, world.Line]:
     """Return a day of readings with one fault of two hours, and its truth line."""
     kind = KINDS[name]
     amounts = []
@@ -64,7 +64,7 @@ def one_fault(name: str, site: Site, share: float = 0.7) -> tuple[world.Readings
     return rows, site_truth(recipe, site, [site], [fault])[0]
 
 
-def mean(rows: world.Readings, column: str) -> float:
+def mean(rows: Readings, column: str) -> float:
     return float(np.nanmean(rows[INSIDE, COLUMN[column]]))
 
 
@@ -192,9 +192,7 @@ def test_every_kind_changes_what_is_read_or_what_phones_live_through(name: str) 
     quiet = site_readings(Recipe(5, 1, 1, STEP_S, (), Style(), T0), 0, site, [])
     # Outside a fault the draws may differ too (a changed column draws otherwise), so levels inside are compared.
     columns = [
-        column
-        for column in world.FIELDS
-        if not any(np.isnan(part[INSIDE, COLUMN[column]]).all() for part in (rows, quiet))
+        column for column in FIELDS if not any(np.isnan(part[INSIDE, COLUMN[column]]).all() for part in (rows, quiet))
     ]
     levels = [(mean(rows, column), mean(quiet, column)) for column in columns]
     assert (

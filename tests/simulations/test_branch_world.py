@@ -12,12 +12,13 @@ import pytest
 from linewitness.errors import CannotDo
 from simulations.branch import world
 from simulations.branch.feed import place
-from simulations.branch.world import COLUMN, FIELDS
+from simulations.branch.fields import COLUMN, FIELDS, Readings
+from simulations.branch.rows import read_rows
 
 T0 = 1_789_948_800.0
 
 
-def some_rows(count: int = 5) -> world.Readings:
+def some_rows(count: int = 5) -> Readings:
     """Rows a minute apart: float32-clean values, some not measured."""
     rows = np.full((count, len(FIELDS)), np.nan)
     rows[:, COLUMN["t"]] = T0 + 60 * np.arange(count)
@@ -32,7 +33,7 @@ def some_rows(count: int = 5) -> world.Readings:
 def test_readings_come_back_as_they_were_written(tmp_path: Path, write: object) -> None:
     rows = some_rows()
     write(tmp_path, "s000", rows)  # type: ignore[operator]
-    np.testing.assert_array_equal(world.read_readings(tmp_path, "s000", FIELDS), rows)
+    np.testing.assert_array_equal(read_rows(tmp_path, "s000", FIELDS), rows)
 
 
 @pytest.mark.parametrize("write", [world.write_csv, world.write_npz])
@@ -48,13 +49,13 @@ def test_the_same_rows_have_the_same_bytes(tmp_path: Path, write: object) -> Non
 def test_an_npz_without_the_times_among_its_float32_columns_reads_the_same(tmp_path: Path) -> None:
     rows = some_rows()
     np.savez(tmp_path / "s000.npz", A=rows[:, :2], B=rows[:, 2:].astype(np.float32))
-    np.testing.assert_array_equal(world.read_readings(tmp_path, "s000", FIELDS), rows)
+    np.testing.assert_array_equal(read_rows(tmp_path, "s000", FIELDS), rows)
 
 
 def test_columns_in_another_order_find_their_place_and_absent_ones_are_not_measured(tmp_path: Path) -> None:
     with gzip.open(tmp_path / "s000.csv.gz", "wt") as file:
         file.write("t_rx,t,new_column,p_sip\n1789948861.4,1789948800.0,7,\n1789948921.4,1789948860.0,7,0.5\n")
-    rows = world.read_readings(tmp_path, "s000", FIELDS)
+    rows = read_rows(tmp_path, "s000", FIELDS)
     assert rows[0, COLUMN["t"]] == T0
     assert np.isnan(rows[0, COLUMN["p_sip"]])
     assert rows[1, COLUMN["p_sip"]] == 0.5
@@ -65,12 +66,12 @@ def test_a_short_line_is_refused_by_its_number(tmp_path: Path) -> None:
     with gzip.open(tmp_path / "s000.csv.gz", "wt") as file:
         file.write("t,t_rx\n1,2\n3\n")
     with pytest.raises(CannotDo, match="line 3 has 1 fields, the header 2"):
-        world.read_readings(tmp_path, "s000", FIELDS)
+        read_rows(tmp_path, "s000", FIELDS)
 
 
 def test_a_site_without_readings_is_named(tmp_path: Path) -> None:
     with pytest.raises(CannotDo, match=r"s007\.csv\.gz"):
-        world.read_readings(tmp_path, "s007", FIELDS)
+        read_rows(tmp_path, "s007", FIELDS)
 
 
 def test_a_line_that_is_not_json_is_named(tmp_path: Path) -> None:
