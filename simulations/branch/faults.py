@@ -87,7 +87,7 @@ HOME = (
       "far_register=1", post="signalling", looks_like=("carrier",), tie_breaker="testcall", reach=(0.1, 0.6)),
     k("provider_bans_address", "provider", "banned", 20, 900, 6,
       "far.down=1 far_icmp=1", looks_like=("customer", "transit")),
-    k("provider_srv_member_dead", "provider", "member", 20, 400, 4, "far.down=1", phones=False),
+    k("provider_srv_member_dead", "provider", "member", 20, 400, 4, "far.down=1 first_member=1", phones=False),
     k("provider_maintenance", "provider", "edge", 15, 90, 3, "far_sip=1", post="maintenance", reach=(0.3, 1.0)),
     k("provider_blocks_icmp", "none", "edge", 60, 2000, 4, "far_icmp=1"),
     k("options_limited", "none", "edge", 30, 900, 6, "far_options=.3~1"),

@@ -13,8 +13,9 @@ fault, log-uniform when low > 0):
     change  down, loss, loss_u, loss_d (shares of packets), delay, jitter (ms, added)
     others  NAME=share of attempts that fail: icmp_gw icmp_h1 icmp_any icmp_anchor far_icmp gw_tcp tcp_any new_flows
             dns_r dns_a far_tcp far_sip far_options far_register call_any carrier callee carrier_callee sip_any phones
-            snmp v6 far_v6; NAME=value: far_code pdns pdd (s) carrier_loss util_u util_d cpu wan witness_off
-            (1 power, 2 crash) clock_s unsynced dropped held reboot_router
+            snmp v6 far_v6 first_member (calls go by another of the edge's members, RFC 3263); NAME=value: far_code
+            pdns pdd (s) carrier_loss util_u util_d cpu wan witness_off (1 power, 2 crash) clock_s unsynced dropped
+            held reboot_router
 
 Scopes (who shares one occurrence): site, isp (one ISP in one region), isp_all, dns_isp, transit (one transit network in
 one region), peering (one ISP and one provider), isp_provider (all ways of one ISP to one provider), edge (one edge of

@@ -270,15 +270,19 @@ class Observer:
         state = self.state
         period = max(1, round(CALL_EVERY_S / self.step_s))
         due = np.arange(self.count) % period == self.rng.integers(period)
-        signalling = 1 - (1 - self.both("router", "line", "isp", "p")) ** 3
+        # Test calls go down the provider's SRV set as phones do (RFC 3263 4.3): a dead member costs them nothing.
+        by_another = state.ok("first_member") < 0.5
+        arrives = np.where(by_another, self.both("router", "line", "isp"), self.both("router", "line", "isp", "p"))
+        signalling = 1 - (1 - arrives) ** 3
         shares = ("sip_p", "register_p", "call_any", "sip_any", "new_flows")
         set_up = np.clip(signalling * product(state, shares, ""), 0, 1) * 0.993
-        heard = np.where(self.out[:, COLUMN["m_mos"]] > 1.01, 1.0, 0.0)
+        heard = np.where(by_another | (self.out[:, COLUMN["m_mos"]] > 1.01), 1.0, 0.0)
         inside = self.rng.random(self.count) < set_up * state.ok("callee") * np.where(heard > 0, 1.0, 0.05)
         outside = self.rng.random(self.count) < set_up * state.ok("carrier") * state.ok("carrier_callee") * 0.997
         self.put("oc_ok", np.where(due, inside, np.nan))
         self.put("c_ok", np.where(due, outside, np.nan))
         lost = np.maximum(self.out[:, COLUMN["m_loss_u"]], self.out[:, COLUMN["m_loss_d"]])
+        lost = np.where(by_another, 1 - np.minimum(arrives, 1), lost)
         lost = 1 - (1 - lost) * (1 - np.clip(state.added("carrier_loss"), 0, 1))
         jitter = np.nan_to_num(self.out[:, COLUMN["m_jit"]], nan=0.0)
         quality = mos(lost, np.nan_to_num(self.out[:, COLUMN["m_rtt"]], nan=400.0), jitter)
