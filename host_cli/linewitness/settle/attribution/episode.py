@@ -7,11 +7,11 @@ from itertools import pairwise
 
 import numpy as np
 
-from linewitness.settle.attribution.fleet import Fleet, episodes
+from linewitness.settle.attribution.fleet import Fleet
 from linewitness.settle.attribution.found import PROVIDER, TRANSIT, UNDETERMINED
 from linewitness.settle.attribution.rounds import ANCHORS, Flags
 from linewitness.settle.attribution.seen import Small
-from linewitness.settle.attribution.tracks import bridged, runs
+from linewitness.settle.attribution.tracks import bridged, episodes, runs
 
 OUTSIDE = (TRANSIT, PROVIDER)
 BESIDE = 90  # rounds
@@ -50,6 +50,11 @@ class Episode:
     @property
     def rounds(self) -> int:
         return self.last - self.first
+
+    @property
+    def inner(self) -> tuple[int, int]:
+        """The rounds that the failure fills: a call in its first or last one may have been made beside it."""
+        return (self.first + 1, self.last - 1) if self.rounds >= 5 else (self.first, self.last)
 
 
 def mean(values: Small, where: Flags) -> float:

@@ -133,7 +133,7 @@ def _one_region(pool: Pool, e: Episode) -> bool:
 
 def _provider(fleet: Fleet, pool: Pool, e: Episode) -> None:
     """Several ISPs' witnesses agree: the provider, unless only our asking was refused."""
-    made, failed, both = made_calls(pool, [e.index, *e.bad], slice(e.first, e.last))
+    made, failed, both = made_calls(pool, [e.index, *e.bad], slice(*e.inner))
     if e.kind != "sip":
         if e.kind == "whole" and made >= 3 and failed <= 0.2 * made:
             e.side, e.rule = "none", "edge_degraded"

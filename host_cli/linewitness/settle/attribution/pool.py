@@ -66,7 +66,7 @@ def calls_work(pool: Pool, e: Episode) -> bool:
     not: then others' failing calls have another cause than this silence."""
     region = [i for i in e.bad if pool.region[i] == pool.region[e.index]]
     for sites in ([e.index], region):
-        made, failed, _ = made_calls(pool, sites, slice(e.first, e.last))
+        made, failed, _ = made_calls(pool, sites, slice(*e.inner))
         if made >= 2:
             return failed < 0.5 * (1 - e.sip) * made
     return False
@@ -75,7 +75,8 @@ def calls_work(pool: Pool, e: Episode) -> bool:
 def throughout(pool: Pool, e: Episode) -> bool:
     """Return whether calls failed in every third of the episode in which some were made: a shorter failure of calls
     within a longer silence to our asking is not that silence's cause."""
-    marks = [e.first + (e.last - e.first) * third // 3 for third in range(4)]
+    begin, end = e.inner
+    marks = [begin + (end - begin) * third // 3 for third in range(4)]
     for first, last in pairwise(marks):
         made, failed, _ = made_calls(pool, [e.index, *e.bad], slice(first, last))
         if made >= 2 and failed < 0.5 * (1 - e.sip) * made:
