@@ -33,7 +33,7 @@ COMMANDS = {
     "init": "Make a fleet folder: config, fleet key, ledger, broker certificate.",
     "site": "Branch offices: add, list, show, survey, line.",
     "witness": "Boards: flash, enrol, list, retire.",
-    "plan": "What the witnesses measure: publish, show, cost.",
+    "plan": "What the witnesses measure: publish, push, show, cost.",
     "broker": "Run the embedded MQTT broker.",
     "collect": "Take in batches: verify, store, acknowledge.",
     "reflect": "Run the STAMP session-reflector.",

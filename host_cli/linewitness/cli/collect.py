@@ -53,7 +53,8 @@ def _progress() -> Iterator[Callable[[Tally], None]]:
     yield show
 
 
-def _address(text: str | None) -> tuple[str | None, int | None]:
+def address_of(text: str | None) -> tuple[str | None, int | None]:
+    """Return (host, port) of HOST:PORT, (None, None) of nothing. Raises UsageProblem."""
     if text is None:
         return None, None
     host, _, port = text.rpartition(":")
@@ -77,7 +78,7 @@ def collect(fleet: Fleet, address: str | None, for_s: float | None, idle_s: floa
     from linewitness.lock import only_one
 
     with only_one(fleet.root, "collector"), fleet.ledger() as book, _progress() as progress:
-        collector = Collector(fleet, book, *_address(address))
+        collector = Collector(fleet, book, *address_of(address))
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: collector.stop())
         return collector.run(for_s=for_s, until_idle_s=idle_s, progress=progress).as_dict()

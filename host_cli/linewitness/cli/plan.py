@@ -1,4 +1,4 @@
-"""`linewitness plan`: publish, show, cost."""
+"""`linewitness plan`: publish, push, show, cost."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from linewitness import config
-from linewitness.cli import command, jsonable, table
+from linewitness.cli import Answer, command, jsonable, table
 from linewitness.errors import CannotDo, UsageProblem, cannot_access
 
 if TYPE_CHECKING:
     from linewitness.evidence.publish import Publication
     from linewitness.fleet import Fleet
-    from linewitness.ledger import Ledger
+    from linewitness.ledger import Enrolment, Ledger
+    from linewitness.pushing import Pushed
     from linewitness_wire.plan import Plan
 
 
@@ -58,11 +59,7 @@ def _publish(fleet: Fleet, book: Ledger, sites: tuple[str, ...]) -> list[Publica
     from linewitness.evidence.signed import Signer
 
     now_us = time.time_ns() // 1000
-    for name in sites:
-        fleet.site(name)
-    enrolled = [e for e in book.enrolments() if e.retired_us is None and (not sites or e.site in sites)]
-    if not enrolled:
-        raise CannotDo("no witness is enrolled", ", ".join(sites) or str(fleet.root), "linewitness witness enrol")
+    enrolled = _enrolled(fleet, book, sites)
     return publish_plans(
         book,
         Signer(fleet.public_key, fleet.sign),
@@ -71,6 +68,16 @@ def _publish(fleet: Fleet, book: Ledger, sites: tuple[str, ...]) -> list[Publica
         plans.describe,
         now_us,
     )
+
+
+def _enrolled(fleet: Fleet, book: Ledger, sites: tuple[str, ...]) -> list[Enrolment]:
+    """Return the witnesses of these sites, of all where none is named. Raises CannotDo, UsageProblem."""
+    for name in sites:
+        fleet.site(name)
+    enrolled = [e for e in book.enrolments() if e.retired_us is None and (not sites or e.site in sites)]
+    if not enrolled:
+        raise CannotDo("no witness is enrolled", ", ".join(sites) or str(fleet.root), "linewitness witness enrol")
+    return enrolled
 
 
 def _write(folder: Path, publications: list[Publication], text: str, value: dict[str, Any]) -> None:
@@ -82,6 +89,87 @@ def _write(folder: Path, publications: list[Publication], text: str, value: dict
     config.write(folder / "plans.json", json.dumps(value, default=jsonable, indent=1, sort_keys=True) + "\n")
     for one in publications:
         config.write_octets(folder / f"{one.stem}.plan.cose", one.signed)
+
+
+_TAKES_S = 60.0  # for a connection, a command and a signature
+
+
+def _pushed_line(one: Pushed) -> str:
+    words = {"in force": "has this plan already", "changed": "has the new plan"}.get(one.status, one.status)
+    batch = f", batch {one.seq}" if one.seq else ""
+    why = f": {one.why}; try: {one.attempt}" if one.why else ""
+    return f"{one.site}/{one.witness} {words} ({one.sha256.hex()[:16]}{batch}){why}"
+
+
+@command(plan, render=lambda rows: "\n".join(map(_pushed_line, rows)))
+@click.option("--site", "sites", multiple=True, help="The witnesses of this site; repeatable.")
+@click.option("--witness", "names", multiple=True, metavar="SITE/NAME", help="This witness; repeatable.")
+@click.option("--all", "everybody", is_flag=True, help="All witnesses of the fleet.")
+@click.option("--broker", "address", metavar="HOST:PORT", help="Where the broker is; default: as fleet.toml says.")
+@click.option(
+    "--timeout",
+    "timeout_s",
+    type=click.FloatRange(1),
+    metavar="SECONDS",
+    help="How long to wait for answers; default: two batches and a minute.",
+)
+def push(
+    fleet: Fleet,
+    sites: tuple[str, ...],
+    names: tuple[str, ...],
+    everybody: bool,
+    address: str | None,
+    timeout_s: float | None,
+) -> object:
+    """Bring what a site's file says now to its witnesses: sign, publish and send their plans, and wait for batches.
+
+    It is done when a signed batch names the new plan; a witness that has it already is left alone. A collector has to
+    be running. Exit code 3 where a witness refuses, 1 where it has to be flashed, 4 where it did not answer (the
+    command then waits for it at the broker).
+
+    Example: linewitness plan push --site leeds
+    """
+    import time
+
+    from linewitness.cli.collect import address_of
+    from linewitness.lock import only_one
+    from linewitness.pushing import push_plans
+
+    if everybody == bool(sites or names):
+        raise UsageProblem("wanted --all, or whose plans", "linewitness plan push", "--site NAME, --witness SITE/NAME")
+    host, port = address_of(address)
+    with only_one(fleet.root, "plan-push"), fleet.ledger() as book:
+        chosen = _chosen(fleet, book, sites, names)
+        if timeout_s is None:
+            timeout_s = _TAKES_S + 2 * max(fleet.site(name).plan["batch_s"] for name in {e.site for e in chosen})
+        click.echo(f"{len(chosen)} witnesses; waiting {timeout_s:.0f} s at most", err=True)
+        rows = push_plans(
+            *(fleet, book, chosen, timeout_s, time.time_ns() // 1000),
+            host=host,
+            port=port,
+            told=lambda one: click.echo(_pushed_line(one), err=True),
+        )
+    return Answer(rows, _exit_code({row.status for row in rows}))
+
+
+def _chosen(fleet: Fleet, book: Ledger, sites: tuple[str, ...], names: tuple[str, ...]) -> list[Enrolment]:
+    """Return the witnesses of the sites and those named, of all where nothing is named."""
+    for name in sites:
+        fleet.site(name)
+    enrolled = _enrolled(fleet, book, () if names else sites)
+    known = {f"{e.site}/{e.witness}" for e in enrolled}
+    for name in names:
+        if name not in known:
+            raise UsageProblem(f"no witness '{name}' is enrolled", "--witness", "linewitness witness list")
+    return [e for e in enrolled if not (sites or names) or e.site in sites or f"{e.site}/{e.witness}" in names]
+
+
+def _exit_code(statuses: set[str]) -> int:
+    """Return 3 where one was refused, else 1 where a board has to be flashed, else 4 where one did not answer."""
+    from linewitness.pushing import NEEDS_FLASH, REFUSED, UNANSWERED
+
+    codes = {REFUSED: 3, NEEDS_FLASH: 1, UNANSWERED: 4}
+    return next((code for status, code in codes.items() if status in statuses), 0)
 
 
 @command(plan, render=lambda rows: "\n".join(f"{row['name']}  {row['sha256']}  {row['recorded']}" for row in rows))

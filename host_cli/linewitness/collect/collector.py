@@ -11,7 +11,6 @@ paho's thread receives; this module's loop does all the rest in the caller's thr
 from __future__ import annotations
 
 import queue
-import ssl
 import threading
 import time
 from collections import Counter
@@ -19,13 +18,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
 from linewitness.collect import topics
+from linewitness.collect.connection import connect, make_client, refusal
 from linewitness.collect.intake import Intake
 from linewitness.errors import CannotDo
-from linewitness.fleet import COLLECTOR, Fleet
+from linewitness.fleet import Fleet
 from linewitness.ledger import Finding, Ledger, NewBatch
 from linewitness_wire.envelope import Ack, encode_ack
 
@@ -156,38 +155,20 @@ class Collector:
     def _connect(self) -> mqtt.Client:
         # A name of our own that stays: the broker keeps what comes while we are away.
         name = f"linewitness-collector-{self._fleet.fingerprint[:16]}"
-        client = mqtt.Client(CallbackAPIVersion.VERSION2, name, clean_session=False, manual_ack=True)
+        client = make_client(self._fleet, name, keeps=True)
         client.on_connect, client.on_disconnect, client.on_message = (
             self._on_connect,
             self._on_disconnect,
             self._on_message,
         )
-        client.username_pw_set(COLLECTOR, self._fleet.broker_password())
-        client.reconnect_delay_set(1, 15)
-        hint = "is `linewitness broker` running? --broker HOST:PORT if it is elsewhere"
-        try:
-            client.tls_set(ca_certs=str(self._fleet.ca_pem), tls_version=ssl.PROTOCOL_TLS_CLIENT)
-            client.connect(self._host, self._port, keepalive=30)
-        except FileNotFoundError as e:
-            raise CannotDo(
-                "no certificate of the broker's authority", str(self._fleet.ca_pem), "linewitness init"
-            ) from e
-        except ssl.SSLCertVerificationError as e:
-            hint = "the broker's own fleet folder, or its keys/ca.pem"
-            raise CannotDo(f"the broker's certificate does not hold: {e.verify_message}", self.where, hint) from e
-        except ssl.SSLError as e:
-            raise CannotDo(f"no TLS with the broker: {e.reason or e}", self.where, hint) from e
-        except OSError as e:
-            raise CannotDo(f"broker unreachable: {(e.strerror or str(e)).lower()}", self.where, hint) from e
-        client.loop_start()
+        connect(client, self._fleet, self._host, self._port)
         return client
 
     def _on_connect(
         self, client: mqtt.Client, userdata: object, flags: mqtt.ConnectFlags, code: ReasonCode, properties: object
     ) -> None:
         if code.is_failure:
-            hint = "the passwords in secrets.toml are those the broker runs with? restart the broker"
-            self._failure = CannotDo(f"the broker refuses user '{COLLECTOR}': {code}".lower(), self.where, hint)
+            self._failure = refusal(code, self.where)
             return
         self.tally.connected = True
         client.subscribe(topics.ALL_BATCHES, qos=1)

@@ -150,6 +150,16 @@ class Ledger:
             for row in self._db.execute(query, values):
                 yield StoredBatch(*row)
 
+    def batch(self, kid: bytes, seq: int) -> StoredBatch | None:
+        """Return the batch with this number of a key, or None."""
+        query = (
+            "SELECT e.site, e.witness, e.kid, b.seq, b.digest, b.cose, b.body, b.received_us, b.id"
+            " FROM batch b JOIN enrolment e ON b.enrolment = e.id WHERE e.kid = ? AND b.seq = ?"
+        )
+        with explained(self.path):
+            row = self._db.execute(query, (kid, seq)).fetchone()
+        return None if row is None else StoredBatch(*row)
+
     def arrivals(self, after: int = 0) -> Iterator[StoredBatch]:
         """Yield batches in the order in which they arrived, from the row after `after` on: what a checkpoint covers."""
         query = (
