@@ -25,6 +25,7 @@ class SimulatedWitness:
         self.seq, self.previous, self.boot, self.now_us = 0, record.NO_PREVIOUS, 1, 0
         self.start_utc_us = 1_790_000_000_000_000
         self.plan = hashlib.sha256(b"plan").digest()
+        self.events: list[list[int]] = []  # of every batch to come
 
     def enrolment(self) -> Enrolment:
         firmware = hashlib.sha256(b"firmware").digest()
@@ -46,7 +47,7 @@ class SimulatedWitness:
             }
             for target in range(self.readings)
         ]
-        return record.encode_body(record.Body(readings, []))
+        return record.encode_body(record.Body(readings, self.events))
 
     def batch(self, *, previous: bytes | None = None, anchor: bytes | None = None) -> tuple[bytes, bytes]:
         """Return (cose, body) of the next batch, and move on."""
@@ -64,7 +65,7 @@ class SimulatedWitness:
             self.plan,
             hashlib.sha256(b"firmware").digest(),
             hashlib.sha256(body).digest(),
-            (self.readings, 0, len(body)),
+            (self.readings, len(self.events), len(body)),
             anchor,
         )
         octets = self.sign(record.encode_header(header))
