@@ -45,7 +45,8 @@ MEDIA_OCTETS = 512
 # Codes of EVENT_TASK.
 TASK_CLOCK, TASK_LINK, TASK_SYNC, TASK_BATCHES, TASK_UPLINK, TASK_COMMANDS = 1, 2, 3, 4, 5, 6
 TASK_CONTROL, TASK_MEDIA, TASK_ICMP, TASK_LIGHT = 7, 8, 9, 10
-TASK_TARGET = 32  # and up: one a target of the plan
+TASK_SCHEDULE = 31
+TASK_TARGET = 32  # and up: one a target of the plan, while a round of it runs
 FOREVER_S = 1 << 30  # a receiver shows no progress while nothing arrives
 
 
@@ -186,20 +187,20 @@ class App:
         self.public.begin_plan(plan.targets)
         schedule = Schedule(
             self.clock, self.link, plan, self.probes, self.resolver, self.tally, self.slots, self.board.random,
-            self._changed, lambda: self.public.backup,
+            self._changed, lambda: self.public.backup, self._send,
         )  # fmt: skip
         self.batcher.begin_plan(plan, self._plan_digest, schedule)
         self.tally.event(codes.EVENT_PLAN, self._plan_digest)
-        for i in schedule.probed():
-            target = plan.targets[i]
-            limit_s = target.period_ms * 2 // 1000 + 120
-            self.supervisor.start(TASK_TARGET + i, lambda progress, i=i: schedule.run(i, progress), limit_s)
+        self.supervisor.start(TASK_SCHEDULE, schedule.run, 30)
+
+    def _send(self, target: int, coroutine, limit_s: int) -> None:
+        self.supervisor.send(TASK_TARGET + target, coroutine, limit_s)
 
     async def _change_plan(self, plan, digest: bytes) -> None:
         """Close what the old plan measured, and go on by the new one."""
         if self._safe:
             await self._restart()  # with the plan that is stored by now
-        await self.supervisor.stop(TASK_TARGET)
+        await self.supervisor.stop(TASK_SCHEDULE)
         await self.batcher.make()
         self.plan, self._plan_digest = plan, digest
         self.tally.begin_plan(len(plan.targets))
@@ -217,7 +218,7 @@ class App:
         self.commander.take(command)
 
     async def _restart(self) -> None:
-        await self.supervisor.stop(TASK_TARGET)
+        await self.supervisor.stop(TASK_SCHEDULE)
         await self.batcher.make()
         expect()
         restart()

@@ -12,6 +12,7 @@ their period, and never overlap.
 """
 
 import asyncio
+from array import array
 
 from linewitness_wire import codes, plan, record
 
@@ -27,6 +28,7 @@ SLOT_METHODS = (codes.METHOD_TLS, codes.METHOD_SIP_TLS)  # handshakes
 LOCAL_METHODS = (codes.METHOD_SELF, codes.METHOD_LINK)
 WINDOW_TAIL_US = 500_000  # what a window needs beyond its last packet, beside its loss threshold
 CALL_TAIL_US = 4_000_000  # ... a test call: echoes and BYE
+LOOK_US = 1_000_000  # what is due may change: by a failure
 
 
 class Slots:
@@ -103,10 +105,13 @@ class Schedule:
     """Runs the probes of a plan.
 
     probes: {method: probe} as the probes' protocol has them; gateway(): dotted address or None; random(n) -> 0..n-1;
-    changed(target, failing) hears of each change of state; while metered() no window runs.
+    changed(target, failing) hears of each change of state; while metered() no window runs. A round takes memory only
+    while it runs: send(target, coroutine(progress), limit_s) runs it, again if it failed.
     """
 
-    def __init__(self, clock, link, the_plan, probes, resolver, tally, slots, random, changed, metered) -> None:
+    def __init__(
+        self, clock, link, the_plan, probes, resolver, tally, slots, random, changed, metered, send
+    ) -> None:  # fmt: skip
         self._clock = clock
         self._link = link
         self._plan = the_plan
@@ -118,12 +123,16 @@ class Schedule:
         self._rounds = Rounds(the_plan, changed)
         self._manners = Manners(clock, the_plan)
         self._metered = metered
+        self._send = send
+        self._began_us = array("Q", [0] * len(the_plan.targets))  # each target's last round
+        self._due_us = array("Q", [0] * len(the_plan.targets))  # ... and next one, unless its segment fails
+        self._busy = bytearray(len(the_plan.targets))  # a round is on its way
         self._window = asyncio.Lock()
         self._over = asyncio.Event()  # no window is running
         self._over.set()
 
     def probed(self) -> list:
-        """The targets that have a task of their own: all that are sent something, by a method that this board has."""
+        """The targets that are sent something, by a method that this board has."""
         targets = self._plan.targets
         return [i for i in range(len(targets)) if targets[i].method in self._probes]
 
@@ -131,54 +140,86 @@ class Schedule:
         """Add to the readings of a batch, but for windows, what probes kept beside samples. A private host stays so."""
         for reading in readings:
             target = self._plan.targets[reading[record.TARGET]]
-            if target.method not in WINDOW_METHODS:
+            if not is_window(target):
                 extras = self._probes[target.method].extras(target)
                 if target.host.startswith(plan.PRIVATE):
                     extras.pop(record.PEER, None)
                 reading.update(extras)
 
-    async def run(self, index: int, progress) -> None:
-        """Probe one target for ever; progress() after each round."""
-        target = self._plan.targets[index]
-        window = target.method in WINDOW_METHODS
-        # The first rounds are spread over one period.
-        due_us = self._clock.now_us() + self._random(self._period_us(target, window))
+    async def run(self, progress) -> None:
+        """Send every target its rounds, each when it is due, for ever."""
+        probed = self.probed()
+        for i in probed:
+            # The first rounds are spread over one period.
+            self._began_us[i] = self._clock.now_us()
+            self._due_us[i] = self._began_us[i] + self._random(self._period_us(i))
         while True:
-            await self._sleep_until(due_us, target, window)
-            if target.method in SLOT_METHODS:
-                await self._slot_begins(progress)
-            began_us = self._clock.now_us()
-            await (self._run_window(index, target) if window else self._run_shot(index, target))
             progress()
-            period_us = self._period_us(target, window)
-            due_us = began_us + period_us - period_us // 8 + self._random(period_us // 4)
-            if target.method != codes.METHOD_STAMP:
-                # A server that asked to be left alone is.
-                due_us = max(due_us, self._probes[target.method].retry_at_us(target))
-
-    async def _sleep_until(self, due_us: int, target, window: bool) -> None:
-        """Sleep until due_us; wakes every second to see whether the fast period has begun."""
-        began_us = self._clock.now_us()
-        while True:
             now_us = self._clock.now_us()
-            if not window and self._rounds.segment_fails(target.segment):
-                fast_us = began_us + target.fast_period_ms * 1000
-                due_us = min(due_us, max(fast_us, self._probes[target.method].retry_at_us(target)))
-            if now_us >= due_us:
-                return
-            await self._clock.sleep_until(min(due_us, now_us + 1_000_000))
+            look_us = now_us + LOOK_US
+            for i in probed:
+                wait_us = self._next_us(i) - now_us
+                if wait_us <= 0 and not self._busy[i]:
+                    wait_us = self._must_wait_us(i)
+                    if not wait_us:
+                        self._begin(i)
+                        wait_us = self._next_us(i) - now_us
+                if wait_us > 0:
+                    look_us = min(look_us, now_us + wait_us)
+            await self._clock.sleep_until(look_us)
 
-    async def _slot_begins(self, progress) -> None:
-        """Return in a housekeeping slot."""
-        while not self._slots.left_us():
+    def _next_us(self, index: int) -> int:
+        """When the next round of a target is due: that may change, so whoever waits for it looks again."""
+        target = self._plan.targets[index]
+        due_us = self._due_us[index]
+        if not is_window(target) and self._rounds.segment_fails(target.segment):
+            due_us = min(due_us, self._began_us[index] + target.fast_period_ms * 1000)
+        if target.method != codes.METHOD_STAMP:
+            # A server that asked to be left alone is.
+            due_us = max(due_us, self._probes[target.method].retry_at_us(target))
+        return due_us
+
+    def _must_wait_us(self, index: int) -> int:
+        """How long a target that is due has to wait for the slot or for its end; 0 if it need not."""
+        target = self._plan.targets[index]
+        if target.method in SLOT_METHODS:
+            return 0 if self._slots.left_us() else self._slots.until_us()
+        if not is_window(target):
+            return 0
+        if self._window.locked():
+            return LOOK_US
+        return 0 if self._slots.fits(window_us(target)) else self._slots.left_us() or self._slots.until_us()
+
+    def _begin(self, index: int) -> None:
+        """Send the next round of a target on its way."""
+        self._busy[index] = 1
+        self._note_begin(index)
+        limit_s = self._plan.targets[index].period_ms * 2 // 1000 + 120
+        self._send(index, lambda progress: self._run(index, progress), limit_s)
+
+    def _note_begin(self, index: int) -> None:
+        period_us = self._period_us(index)
+        self._began_us[index] = now_us = self._clock.now_us()
+        self._due_us[index] = now_us + period_us - period_us // 8 + self._random(period_us // 4)
+
+    async def _run(self, index: int, progress) -> None:
+        """Run a round of a target, and the next ones as long as each is due when the one before it ends."""
+        while True:
+            window = is_window(self._plan.targets[index])
+            await (self._run_window if window else self._run_shot)(index)
             progress()
-            await self._clock.sleep_ms(min(1_000, self._slots.until_us() // 1000 + 1))
+            if window or self._next_us(index) > self._clock.now_us() or self._must_wait_us(index):
+                break
+            self._note_begin(index)
+        self._busy[index] = 0
 
-    def _period_us(self, target, window: bool) -> int:
-        fast = not window and self._rounds.segment_fails(target.segment)
+    def _period_us(self, index: int) -> int:
+        target = self._plan.targets[index]
+        fast = not is_window(target) and self._rounds.segment_fails(target.segment)
         return (target.fast_period_ms if fast else target.period_ms) * 1000
 
-    async def _run_shot(self, index: int, target) -> None:
+    async def _run_shot(self, index: int) -> None:
+        target = self._plan.targets[index]
         await self._manners.turn(index, self._over.wait)
         self._tally.sending(index)
         done = False
@@ -205,11 +246,12 @@ class Schedule:
             place = await self._places.find(target)
         except Unresolved:
             return None
-        if place is not None and place.took_us is not None and target.method not in WINDOW_METHODS:
+        if place is not None and place.took_us is not None and not is_window(target):
             self._probes[target.method].resolved(target, place.took_us)
         return place
 
-    async def _run_window(self, index: int, target) -> None:
+    async def _run_window(self, index: int) -> None:
+        target = self._plan.targets[index]
         place = await self._place(target)
         if place is None or not self._link.is_up() or self._metered():
             return  # nothing was sent: the time stays unmeasured
@@ -235,6 +277,11 @@ class Schedule:
         while not self._slots.fits(length_us):
             wait_us = self._slots.left_us() or self._slots.until_us()
             await self._clock.sleep_ms(wait_us // 1000 + 1)
+
+
+def is_window(target) -> bool:
+    """Whether a target is probed by call-quality windows, not by single shots."""
+    return target.method in WINDOW_METHODS
 
 
 def is_good(reading: dict) -> "bool | None":

@@ -2,9 +2,10 @@
 
 A task is `coroutine(progress)`, which calls progress() as it goes, at least every limit_s. One that ends, raises or is
 silent for longer is stopped, reported as EVENT_TASK (task code, fault code, restarts so far), and started again after
-a back-off of 1 s that doubles to 60 s and begins anew after a minute of good life. A task that is silent although it
-was stopped, or that failed MAX_FAILURES times in a row, keeps the watchdog from being fed: the board resets (RP2: 8,388
-ms after the last meal).
+a back-off of 1 s that doubles to 60 s and begins anew after a minute of good life. A task that failed MAX_FAILURES
+times in a row keeps the watchdog from being fed: the board resets (RP2: 8,388 ms after the last meal).
+
+An errand is a task that ends: once it has, it is forgotten, so that what is done now and then takes memory only then.
 """
 
 import asyncio
@@ -19,38 +20,15 @@ MAX_FAILURES = 20
 
 
 class _Task:
-    def __init__(self, code: int, coroutine, limit_s: int, now_us) -> None:
+    def __init__(self, code: int, coroutine, limit_s: int, ends: bool) -> None:
         self.code = code
         self.coroutine = coroutine
         self.limit_us = limit_s * 1_000_000
-        self.now_us = now_us
-        self.started_us = self.progress_us = now_us()
-        self.restart_at_us: "int | None" = None
-        self.restarts = 0
-        self.failures = 0
-        self.fault = codes.FAULT_CRASH
-        self.error: "Exception | None" = None
+        self.ends = ends
+        self.started_us = self.progress_us = 0
+        self.restart_at_us = 0  # where `task` is None
+        self.failures = 0  # in a row
         self.task: "asyncio.Task | None" = None
-        self.finished = False
-
-    def progress(self) -> None:
-        self.progress_us = self.now_us()
-
-    async def live(self) -> None:
-        """Run until the coroutine ends; remember how."""
-        self.finished = False
-        self.fault = codes.FAULT_CRASH
-        try:
-            await self.coroutine(self.progress)
-        except asyncio.CancelledError:
-            raise
-        except Exception as error:
-            self.fault = fault_of(error)
-            self.error = error
-        else:
-            self.error = None
-        finally:
-            self.finished = True
 
 
 def fault_of(error: Exception) -> int:
@@ -74,12 +52,15 @@ class Supervisor:
         self._feed = feed
         self._tick = tick
         self._tasks: "list[_Task]" = []
+        self._restarts: "dict[int, int]" = {}  # by the code of a task that ever failed
 
     def start(self, code: int, coroutine, limit_s: int) -> None:
         """Supervise one more task from now on."""
-        task = _Task(code, coroutine, limit_s, self._clock.now_us)
-        self._tasks.append(task)
-        self._begin(task)
+        self._add(_Task(code, coroutine, limit_s, False))
+
+    def send(self, code: int, coroutine, limit_s: int) -> None:
+        """Supervise an errand: it is started again until it has ended well once."""
+        self._add(_Task(code, coroutine, limit_s, True))
 
     async def stop(self, first_code: int) -> None:
         """Stop and forget the tasks whose code is first_code or above."""
@@ -89,7 +70,7 @@ class Supervisor:
             if task.task is not None:
                 task.task.cancel()
         # Each runs its own clean-up when it is next scheduled.
-        while not all(task.finished or task.task is None for task in going):
+        while not all(task.task is None or task.task.done() for task in going):
             await self._clock.sleep_ms(1)
 
     async def run(self) -> None:
@@ -97,40 +78,61 @@ class Supervisor:
         while True:
             self._tick()
             healthy = True
-            for task in self._tasks:
+            for task in self._tasks[:]:
                 healthy = self._look_after(task) and healthy
             if healthy:
                 self._feed()
             await self._clock.sleep_ms(CHECK_MS)
 
+    def _add(self, task: _Task) -> None:
+        self._tasks.append(task)
+        self._begin(task)
+
     def _begin(self, task: _Task) -> None:
         task.started_us = task.progress_us = self._clock.now_us()
-        task.restart_at_us = None
-        task.task = asyncio.create_task(task.live())
+        task.task = asyncio.create_task(self._live(task))
+
+    async def _live(self, task: _Task) -> None:
+        """One life of a task. What ended it is reported, unless that was a stop."""
+        me = asyncio.current_task()
+
+        def progress() -> None:
+            task.progress_us = self._clock.now_us()
+
+        fault, why = codes.FAULT_CRASH, None
+        try:
+            await task.coroutine(progress)
+        except Exception as error:
+            fault, why = fault_of(error), error
+        else:
+            if task.ends:
+                fault = 0
+        if task.task is not me:
+            return  # stopped before; this was its clean-up
+        if fault:
+            self._failed(task, fault, why)
+        else:
+            self._tasks.remove(task)
 
     def _look_after(self, task: _Task) -> bool:
         """Do what one task needs; return whether the watchdog may be fed for it."""
         now_us = self._clock.now_us()
-        if task.restart_at_us is not None:
+        if task.task is None:
             if now_us >= task.restart_at_us:
                 self._begin(task)
-            return task.failures < MAX_FAILURES
-        if task.finished:
-            self._failed(task, task.fault)
-        elif task.task is not None and now_us - task.progress_us > task.limit_us:
+        elif now_us - task.progress_us > task.limit_us:
             task.task.cancel()
-            task.error = None
-            self._failed(task, codes.FAULT_STUCK)
+            self._failed(task, codes.FAULT_STUCK, None)
         return task.failures < MAX_FAILURES
 
-    def _failed(self, task: _Task, fault: int) -> None:
+    def _failed(self, task: _Task, fault: int, error: "Exception | None") -> None:
         now_us = self._clock.now_us()
         if now_us - task.started_us > GOOD_LIFE_US:
             task.failures = 0
         wait_s = BACK_OFF_S[min(task.failures, len(BACK_OFF_S) - 1)]
         task.failures += 1
-        task.restarts += 1
         task.restart_at_us = now_us + wait_s * 1_000_000
         task.task = None
-        self._event(codes.EVENT_TASK, task.code, fault, task.restarts)
-        self._log("task %d: %s; started again in %d s" % (task.code, codes.FAULT_NAMES[fault], wait_s), task.error)
+        self._restarts[task.code] = restarts = self._restarts.get(task.code, 0) + 1
+        self._event(codes.EVENT_TASK, task.code, fault, restarts)
+        self._log("task %d: %s; started again in %d s" % (task.code, codes.FAULT_NAMES[fault], wait_s), error)

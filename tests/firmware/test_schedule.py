@@ -138,15 +138,22 @@ class Bench:
         self.schedule = Schedule(
             self.clock, LinkUp(), the_plan, {codes.METHOD_ICMP: self.probe, codes.METHOD_STAMP: self.probe}, Resolver(),
             self.tally, Slots(self.clock, the_plan.batch_s), lambda n: source.randrange(n) if n else 0,
-            lambda *change: self.changes.append(change), lambda: self.metered,
+            lambda *change: self.changes.append(change), lambda: self.metered, self.send,
         )  # fmt: skip
+        self.rounds: set[asyncio.Task[None]] = set()
+
+    def send(self, index: int, coroutine: Any, limit_s: int) -> None:
+        task = asyncio.create_task(coroutine(lambda: None))
+        self.rounds.add(task)
+        task.add_done_callback(self.rounds.discard)
 
     def run(self, script: Any) -> None:
         async def main() -> None:
-            tasks = [asyncio.create_task(self.schedule.run(i, lambda: None)) for i in self.schedule.probed()]
+            task = asyncio.create_task(self.schedule.run(lambda: None))
             await script(self)
-            for task in tasks:
-                task.cancel()
+            tasks = [task, *self.rounds]
+            for each in tasks:
+                each.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
         asyncio.run(main())

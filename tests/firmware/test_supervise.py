@@ -153,3 +153,50 @@ def test_stopping_lets_each_task_clean_up_and_leaves_the_others() -> None:
 
     bench.run(script)
     assert bench.events == []
+
+
+def test_an_errand_is_tried_again_until_it_has_ended_well_and_then_forgotten() -> None:
+    bench = Bench()
+    begun: list[int] = []
+
+    async def errand(progress: Any) -> None:
+        begun.append(bench.clock.now)
+        await bench.clock.sleep_ms(100)
+        if len(begun) < 3:
+            raise OSError(5)
+
+    async def script() -> None:
+        bench.supervisor.send(40, errand, 10)
+        await bench.clock.run_to(60 * SECOND)
+        bench.supervisor.send(40, errand, 10)
+        await bench.clock.run_to(120 * SECOND)
+
+    bench.run(script)
+    assert len(begun) == 4
+    assert bench.events == [(codes.EVENT_TASK, 40, codes.FAULT_FLASH, restarts) for restarts in (1, 2)]
+    assert len(bench.fed_us) >= 119
+
+
+def test_a_stuck_task_whose_clean_up_fails_is_reported_once() -> None:
+    bench = Bench()
+    lives: list[int] = []
+
+    async def hangs_once(progress: Any) -> None:
+        lives.append(bench.clock.now)
+        try:
+            if len(lives) == 1:
+                await asyncio.Event().wait()
+            while True:
+                progress()
+                await bench.clock.sleep_ms(500)
+        finally:
+            if len(lives) == 1:
+                raise ValueError("clean-up")
+
+    async def script() -> None:
+        bench.supervisor.start(5, hangs_once, 10)
+        await bench.clock.run_to(60 * SECOND)
+
+    bench.run(script)
+    assert len(lives) == 2
+    assert bench.events == [(codes.EVENT_TASK, 5, codes.FAULT_STUCK, 1)]
