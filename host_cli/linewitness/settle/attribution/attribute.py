@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-import numpy as np
-
-from linewitness.settle.attribution import beside, calls, episode, far, names, near, soft
+from linewitness.settle.attribution import beside, calls, episode, far, names, near
 from linewitness.settle.attribution.confidence import confidence
-from linewitness.settle.attribution.fleet import Fleet, episodes, gather
+from linewitness.settle.attribution.fleet import Fleet, gather
 from linewitness.settle.attribution.found import Found
 from linewitness.settle.attribution.rounds import Post, Rounds, confirmed
 
@@ -24,32 +22,14 @@ def attribute(
     found: list[Found] = []
     provider_of: dict[str, str | None] = {}
     for fleet in fleets:
-        found += fleet.found
-        found += _soft(fleet) + names.lies(fleet)
+        beside.settle(fleet, fleet.found_soft)
+        found += fleet.found + fleet.found_soft + names.lies(fleet)
         found += _far(fleet) + calls.found_by_calls(fleet)
         provider_of |= {seen.facts.site: seen.facts.provider for seen in fleet.seen}
     found = [f for f in found if f.end_s > f.start_s]
     for f in found:
         f.confidence = confidence(f, confirmed(posts, provider_of[f.site], f.start_s, f.end_s))
     return sorted(found, key=lambda f: (f.site, f.start_s, f.end_s, f.side))
-
-
-def _soft(fleet: Fleet) -> list[Found]:
-    """Return the episodes of bad quality on each site's shared way."""
-    found = []
-    for index, seen in enumerate(fleet.seen):
-        for first, last in episodes(fleet.soft[index], fleet.step_s):
-            inside = np.zeros(len(seen), bool)
-            inside[first:last] = fleet.soft[index][first:last]
-            inside &= seen.measured & ~fleet.hard[index]
-            if not inside.any():
-                continue
-            side, rule = soft.where(seen, soft.contrast(seen, inside))
-            if side:
-                start_s, end_s = (seen.t0_s + at * seen.step_s for at in (first, last))
-                found.append(Found(seen.facts.site, start_s, end_s, int(first), int(last), side, rule))
-    beside.settle(fleet, found)
-    return found
 
 
 def _far(fleet: Fleet) -> list[Found]:

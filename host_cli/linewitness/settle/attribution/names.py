@@ -2,37 +2,27 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from linewitness.settle.attribution.fleet import Fleet, episodes
+from linewitness.settle.attribution.fleet import Fleet
 from linewitness.settle.attribution.found import ACCESS, PROVIDER, ROUTER, UNDETERMINED, Found
-from linewitness.settle.attribution.rounds import Flags
-from linewitness.settle.attribution.tracks import sticky
+from linewitness.settle.attribution.tracks import episodes
 
-RIGHT = 1
-STAY = 4.0
 TOGETHER = 3
 
 
 def lies(fleet: Fleet) -> list[Found]:
     """Return the stretches in which a site could not get the provider's right address."""
-    if not fleet.seen:
-        return []
-    told = np.stack([seen["provider_name"] for seen in fleet.seen])
-    evidence = np.where(np.isnan(told) | fleet.hard, 0.0, np.where(told < RIGHT, 2.5, -2.5))
-    states = sticky(evidence.astype(np.float32), STAY)
     found = []
     for index, seen in enumerate(fleet.seen):
-        for first, last in episodes(states[index], fleet.step_s):
-            side, rule = _whose(fleet, states, index, int(first), int(last))
+        for first, last in episodes(fleet.names[index], fleet.step_s):
+            side, rule = _whose(fleet, index, int(first), int(last))
             start_s, end_s = (seen.t0_s + at * seen.step_s for at in (first, last))
             found.append(Found(seen.facts.site, start_s, end_s, int(first), int(last), side, rule))
     return found
 
 
-def _whose(fleet: Fleet, states: Flags, index: int, first: int, last: int) -> tuple[str, str]:
+def _whose(fleet: Fleet, index: int, first: int, last: int) -> tuple[str, str]:
     """Return (side, rule): the provider only where its name fails behind several ISPs and no other provider's does."""
-    me = fleet.seen[index].facts
+    me, states = fleet.seen[index].facts, fleet.names
     bad: dict[tuple[bool, bool], list[str | None]] = {}
     good: dict[tuple[bool, bool], int] = {}
     for other, seen in enumerate(fleet.seen):

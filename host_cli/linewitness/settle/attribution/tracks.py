@@ -14,31 +14,42 @@ from numpy.typing import NDArray
 
 from linewitness.settle.attribution.rounds import Column, Flags
 
+NEAR_ENOUGH_S = 300.0  # episodes of one kind that are closer are one
+
 
 def sticky(evidence: Column, stay: float) -> Flags:
     """Return the failed rounds of each row of evidence [rows, rounds] (log likelihood ratios, failed over whole)."""
-    rows, rounds = evidence.shape
-    speaking = evidence.max(axis=1, initial=0.0) > 0.0
-    if not speaking.all():
-        states = np.zeros((rows, rounds), bool)
-        if speaking.any():
-            states[speaking] = sticky(evidence[speaking], stay)
-        return states
-    by_round = np.ascontiguousarray(evidence.T)
-    lead = np.empty_like(by_round)
-    current = np.full(rows, -stay, by_round.dtype)
-    for index in range(rounds):
-        current = by_round[index] + np.clip(current, -stay, stay)
-        lead[index] = current
-    states = np.empty((rounds, rows), bool)
-    if not rounds:
-        return states.T
-    now = lead[-1] > 0
-    states[-1] = now
-    for index in range(rounds - 2, -1, -1):
-        now = lead[index] > np.where(now, -stay, stay)
-        states[index] = now
-    return np.ascontiguousarray(states.T)
+    states = np.zeros(evidence.shape, bool)
+    for row, found in zip(evidence, states, strict=True):
+        _sticky_row(row, found, stay)
+    return states
+
+
+def _sticky_row(evidence: Column, states: Flags, stay: float) -> None:
+    """Set one row's failed rounds, from round to round only where something speaks for it.
+
+    Once the lead of `failed` over `whole` is down at -stay, what came before is forgotten, and until a round speaks for
+    `failed` it stays there: nearly all of a healthy year is skipped.
+    """
+    low, high = evidence.dtype.type(-stay), evidence.dtype.type(stay)
+    over = 0
+    for first in np.flatnonzero(evidence > 0.0).tolist():
+        if first < over:
+            continue
+        lead, leads = low, []
+        # In the evidence's own precision: shares of a few probes add up to ties, which another one would break.
+        for value in evidence[first:]:
+            lead = value + (high if lead > high else lead if lead > low else low)
+            leads.append(lead)
+            if lead <= low:
+                break
+        over = first + len(leads)
+        failed = lead > 0.0
+        found = [failed]
+        for lead in reversed(leads[:-1]):
+            failed = lead > (low if failed else high)
+            found.append(failed)
+        states[first:over] = found[::-1]
 
 
 def runs(flags: Flags) -> NDArray[np.int64]:
@@ -55,6 +66,11 @@ def bridged(flags: Flags, gap: int) -> Flags:
         if start - end <= gap:
             filled[end:start] = True
     return filled
+
+
+def episodes(states: Flags, step_s: float) -> NDArray[np.int64]:
+    """Return [n, 2] of one site's episodes: stretches closer than NEAR_ENOUGH_S are one."""
+    return runs(bridged(states, round(NEAR_ENOUGH_S / step_s)))
 
 
 def rolling_mean(values: Column, width: int) -> Column:
