@@ -14,13 +14,14 @@ from linewitness import config
 from linewitness.device.firmware import compile_firmware, firmware_digest
 from linewitness.evidence.enrolment import open_enrolment
 from linewitness.plan import describe
+from linewitness.pushing import push_plans
 from linewitness.site import Surroundings, default_table
 from linewitness_wire import chain, cose, plan, record
 from simulations.board.client import Board
 from simulations.board.vms import available_vms
 
-# The tests are one board's life, told in order.
-pytestmark = pytest.mark.xdist_group("a board's life")
+# The tests of a machine are one board's life, told in order.
+LIVES = [pytest.param(vm, marks=pytest.mark.xdist_group(f"a board's life on {vm}")) for vm in available_vms()]
 
 
 def run(fleet, *arguments):
@@ -37,7 +38,7 @@ def make_site(fleet):
     config.write(fleet.root / "sites" / "leeds.toml", config.dumps(table))
 
 
-@pytest.fixture(scope="module", params=available_vms())
+@pytest.fixture(scope="module", params=LIVES)
 def flashed(request, tmp_path_factory):
     """(fleet, board, what flashing said) of a board that was empty before."""
     fleet = make_fleet(tmp_path_factory.mktemp("flash"))
@@ -122,6 +123,47 @@ def test_the_first_batch_arrives_and_is_acknowledged(flashed):
         plans = {plan.digest(item.content): describe(item.content) for item in book.items("plan")}
         assert book.findings() == []
     assert plans[header.plan]["site"] == "leeds"
+
+
+def newest(fleet):
+    """The newest batch in the ledger."""
+    with fleet.ledger() as book:
+        return record.decode_header(cose.split(list(book.batches())[-1].cose).payload)
+
+
+def test_a_changed_plan_is_pushed_refused_when_older_and_waits_for_a_board_that_is_off(flashed):
+    fleet, board, _ = flashed
+    path = fleet.root / "sites" / "leeds.toml"
+    with running_broker(fleet, "mosquitto"):
+        collector = linewitness("collect", fleet=fleet)
+        try:
+            path.write_text(path.read_text().replace("clear_rounds = 2", "clear_rounds = 3"))
+            code, rows = run(fleet, "plan", "push", "--site", "leeds")
+            assert (code, [row["status"] for row in rows]) == (0, ["changed"]), (rows, board.printed()[-2000:])
+            pushed = rows[0]["sha256"]
+            assert newest(fleet).plan.hex() == pushed
+            assert plan.digest(board.client.read_file("/plan.cbor")).hex() == pushed
+            code, rows = run(fleet, "plan", "push", "--site", "leeds")
+            assert (code, rows[0]["status"], rows[0]["counter"]) == (0, "in force", None)
+
+            path.write_text(path.read_text().replace("clear_rounds = 3", "clear_rounds = 4"))
+            with fleet.ledger() as book:
+                (known,) = [e for e in book.enrolments() if e.retired_us is None]
+                (old,) = push_plans(fleet, book, [known], 40, 1)  # as by a host whose clock is at its beginning
+            assert (old.status, old.why.split(":")[0]) == ("refused", "it refuses the plan (config)")
+            assert plan.digest(board.client.read_file("/plan.cbor")).hex() == pushed
+
+            path.write_text(path.read_text().replace("clear_rounds = 4", "clear_rounds = 5"))
+            board.client.power_off()
+            code, rows = run(fleet, "plan", "push", "--witness", "leeds/w1", "--timeout", "2")
+            assert (code, rows[0]["status"]) == (4, "unanswered")
+            board.client.power_on()
+            until_s = time.monotonic() + 60
+            while newest(fleet).plan.hex() != rows[0]["sha256"] and time.monotonic() < until_s:
+                time.sleep(0.2)
+            assert newest(fleet).plan.hex() == rows[0]["sha256"], board.printed()[-2000:]
+        finally:
+            end(collector)
 
 
 def test_a_restart_by_hand_is_no_crash(flashed):
