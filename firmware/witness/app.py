@@ -184,6 +184,7 @@ class App:
         """Probe as self.plan says."""
         plan = self.plan
         self._make_probes()
+        self.commander.issued_utc_us = plan.issued_utc_us
         self.public.begin_plan(plan.targets)
         schedule = Schedule(
             self.clock, self.link, plan, self.probes, self.resolver, self.tally, self.slots, self.board.random,

@@ -31,6 +31,7 @@ class Commander:
         self._reset = reset
         self._waiting: "list" = []
         self._some = asyncio.Event()
+        self.issued_utc_us = 0  # when the plan in force was issued: a command that waited long brings back no older one
 
     def take(self, command) -> None:
         """Queue an authentic envelope.Command; one that was carried out already is dropped."""
@@ -81,11 +82,18 @@ class Commander:
             if not isinstance(octets, bytes):
                 raise ConfigProblem("a plan that is not octets", "command %d" % command.counter, "publish it again")
             plan = check_plan(octets, config.site, config.witness, "command %d" % command.counter)
+            if plan.issued_utc_us < self.issued_utc_us:
+                raise ConfigProblem("a plan older than the one in force", "command %d" % command.counter, "push again")
         except ConfigProblem as problem:
             self._log(str(problem))
             await self._accept(command, codes.FAULT_CONFIG)
             return
-        async with self._quiet:
-            store_plan(self._plan_path, octets)
+        try:
+            async with self._quiet:
+                store_plan(self._plan_path, octets)
+        except OSError as error:
+            self._log("plan not stored: %s; try: remove what is not ours from the board" % error)
+            await self._accept(command, codes.FAULT_FLASH)
+            return
         await self._accept(command, 0)
         await self._change_plan(plan, wire_plan.digest(octets))

@@ -252,6 +252,8 @@ class Uplink:
 
     def _heard(self, topic: str, frame: bytes) -> None:
         config = self._config
+        if not frame:
+            return  # what the broker retained was taken off
         try:
             if topic == self._place + "ack":
                 self._acknowledged(envelope.decode_ack(config.ack_secret, config.site, config.witness, frame))
