@@ -2,6 +2,7 @@
 
     fleet.toml            name, contact, broker, ledger, timestamps (no secrets)
     secrets.toml   0600   broker passwords, acknowledgement secrets, what plans and sites name as secret:NAME
+    counters.toml         of commands to witnesses (collect/counters.py)
     keys/fleet.key 0600   Ed25519, PKCS8 PEM: signs enrolments, plans, dossiers; fleet.pub beside it
     keys/ca.key    0600   P-256: signed ca.pem, which signed broker.pem (broker.key 0600); witnesses trust ca.der
     sites/SITE.toml       one branch office (see site.py)
