@@ -14,56 +14,61 @@ MAX_DEPTH = 8  # a record nests 4 deep; more is an attack on the reader's stack
 
 def encode(value: object) -> bytes:
     """Return the octets of value. Raises WrongType or OutOfRange for what the subset does not hold."""
-    out: list[bytes] = []
+    out = bytearray()  # not a list of pieces: on a board the pieces of a body would take ten times its size
     _encode(value, out, 0)
-    return b"".join(out)
+    return bytes(out)
 
 
-def _head(major: int, n: int) -> bytes:
+def _head(major: int, n: int, out: bytearray) -> None:
     if n < 24:
-        return bytes((major | n,))
-    if n < 0x100:
-        return bytes((major | 24, n))
-    if n < 0x10000:
-        return struct.pack(">BH", major | 25, n)
-    if n < 0x100000000:
-        return struct.pack(">BI", major | 26, n)
-    if n < 0x10000000000000000:
-        return struct.pack(">BQ", major | 27, n)
-    raise OutOfRange("integer needs more than 64 bits")
+        out.append(major | n)
+    elif n < 0x100:
+        out.append(major | 24)
+        out.append(n)
+    elif n < 0x10000:
+        out.extend(struct.pack(">BH", major | 25, n))
+    elif n < 0x100000000:
+        out.extend(struct.pack(">BI", major | 26, n))
+    elif n < 0x10000000000000000:
+        out.extend(struct.pack(">BQ", major | 27, n))
+    else:
+        raise OutOfRange("integer needs more than 64 bits")
 
 
-def _encode(value: object, out: list[bytes], depth: int) -> None:
+def _encode(value: object, out: bytearray, depth: int) -> None:
     if depth > MAX_DEPTH:
         raise OutOfRange("nested deeper than %d" % MAX_DEPTH)
     if value is None:
-        out.append(b"\xf6")
+        out.append(0xF6)
     elif value is True:
-        out.append(b"\xf5")
+        out.append(0xF5)
     elif value is False:
-        out.append(b"\xf4")
+        out.append(0xF4)
     elif isinstance(value, int):
         if value < -0x8000000000000000:
             raise OutOfRange("integer below -2^63")
-        out.append(_head(0x00, value) if value >= 0 else _head(0x20, -1 - value))
+        if value >= 0:
+            _head(0x00, value, out)
+        else:
+            _head(0x20, -1 - value, out)
     elif isinstance(value, (bytes, bytearray, memoryview)):
-        out.append(_head(0x40, len(value)))
-        out.append(bytes(value))
+        _head(0x40, len(value), out)
+        out.extend(value)
     elif isinstance(value, str):
         octets = value.encode()
-        out.append(_head(0x60, len(octets)))
-        out.append(octets)
+        _head(0x60, len(octets), out)
+        out.extend(octets)
     elif isinstance(value, (list, tuple)):
-        out.append(_head(0x80, len(value)))
+        _head(0x80, len(value), out)
         for item in value:
             _encode(item, out, depth + 1)
     elif isinstance(value, dict):
         for key in value:
             if isinstance(key, bool) or not isinstance(key, int) or key < 0:
                 raise WrongType("map key is not an unsigned integer")
-        out.append(_head(0xA0, len(value)))
+        _head(0xA0, len(value), out)
         for key in sorted(value):  # numeric order of unsigned integers is the bytewise order of their spelling
-            out.append(_head(0x00, key))
+            _head(0x00, key, out)
             _encode(value[key], out, depth + 1)
     else:
         raise WrongType("no CBOR spelling for a %s" % type(value).__name__)
