@@ -7,11 +7,13 @@ linewitness.settle.attribution.rounds.SOURCES, and "posts") or lets every site s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from linewitness.settle.attribution.attribute import attribute
 from linewitness.settle.attribution.rounds import Column, Post, Rounds, SiteFacts
+from linewitness.settle.attribution.windows import Window, attribute_onward, windows
 from simulations.branch import baselines
-from simulations.branch.feed import Observations, observations
+from simulations.branch.feed import Feed, Observations, rounds_of
 from simulations.branch.world import Line, World
 
 SIDES = {"undetermined": "inconclusive"}
@@ -45,10 +47,16 @@ TARGETS = {
 
 
 def settle(world: World, pooling: bool = True, without: frozenset[str] = frozenset()) -> Iterator[Line]:
-    """Yield the verdicts on a world."""
+    """Yield the verdicts on a world, window after window."""
     posts = () if POSTS in without else tuple(map(post, world.status))
-    sites = map(rounds, observations(world))
-    for found in attribute(sites, posts, pooling=pooling, without=without - {POSTS}):
+    feed = Feed(world)
+
+    def sites(window: Window) -> Iterator[Rounds]:
+        return map(rounds, feed.window(window.first, window.last, window.following))
+
+    parts = windows(rounds_of(world), world.step_s, len(world.sites))
+    judge = partial(attribute, posts=posts, pooling=pooling, without=without - {POSTS})
+    for found in attribute_onward(parts, sites, judge):
         yield {
             "site": found.site, "start": round(found.start_s, 1), "end": round(found.end_s, 1),
             "side": SIDES.get(found.side, found.side), "confidence": round(found.confidence, 4), "rule": found.rule,

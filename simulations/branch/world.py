@@ -146,8 +146,10 @@ def write_csv(folder: Path, site: str, rows: Readings) -> None:
 
 
 def write_lines(path: Path, lines: Iterable[Line]) -> None:
-    """Write JSON lines."""
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    """Write JSON lines, each as it comes."""
+    with path.open("w", encoding="utf-8") as file:
+        for line in lines:
+            file.write(json.dumps(line) + "\n")
 
 
 def write_json(path: Path, value: object) -> None:

@@ -23,3 +23,8 @@ class Found:
     confidence: float = 0.9
     candidates: tuple[str, ...] = ()
     facts: dict[str, float] = field(default_factory=dict)
+
+
+def in_order(found: list[Found]) -> list[Found]:
+    """Return findings in the order of site and time."""
+    return sorted(found, key=lambda f: (f.site, f.start_s, f.end_s, f.side))
