@@ -24,7 +24,6 @@ from linewitness_wire import codes
 
 from .sample import Sample, answered, unanswered, within
 
-ENDPOINTS_KEPT = 32
 NO_ROUTE = (getattr(errno, "ENETUNREACH", 101), errno.EHOSTUNREACH)
 PROVISIONAL = ()  # what `judge` returns for a reply that is not the final one
 PROTOCOL_ICMP = 1
@@ -135,7 +134,6 @@ class Datagram:
         self._quiet = quiet
         self._size_octets = size_octets
         self._listeners: list[_Listener] = []
-        self._endpoints: dict[tuple[str, int], object] = {}
         self._sock = socket.socket(socket.AF_INET, *self._kind(socket))
         self._sock.setblocking(False)
         self.source: object = None
@@ -161,15 +159,8 @@ class Datagram:
 
     def endpoint(self, address: str, port: int) -> object:
         """Return the port's own form of a dotted address and a UDP port, as `recvfrom` gives it."""
-        key = (address, port)
-        peer = self._endpoints.get(key)
-        if peer is None:
-            if len(self._endpoints) >= ENDPOINTS_KEPT:
-                self._endpoints.clear()
-            # With a dotted address this asks no name server; a name never comes here (see resolver).
-            peer = self._socket.getaddrinfo(address, port)[0][-1]
-            self._endpoints[key] = peer
-        return peer
+        # With a dotted address this asks no name server; a name never comes here (see resolver).
+        return self._socket.getaddrinfo(address, port)[0][-1]
 
     def listen(self, peer: object, accept) -> _Listener:
         """Offer datagrams from peer (None: from anywhere) to accept(octets, received_us) -> bool; return what `forget`

@@ -20,7 +20,8 @@ MAX_FAILURES = 20
 
 
 class _Task:
-    def __init__(self, code: int, coroutine, limit_s: int, ends: bool) -> None:
+    def __init__(self, clock, code: int, coroutine, limit_s: int, ends: bool) -> None:
+        self.clock = clock
         self.code = code
         self.coroutine = coroutine
         self.limit_us = limit_s * 1_000_000
@@ -29,6 +30,9 @@ class _Task:
         self.restart_at_us = 0  # where `task` is None
         self.failures = 0  # in a row
         self.task: "asyncio.Task | None" = None
+
+    def progress(self) -> None:
+        self.progress_us = self.clock.now_us()
 
 
 def fault_of(error: Exception) -> int:
@@ -56,11 +60,11 @@ class Supervisor:
 
     def start(self, code: int, coroutine, limit_s: int) -> None:
         """Supervise one more task from now on."""
-        self._add(_Task(code, coroutine, limit_s, False))
+        self._add(_Task(self._clock, code, coroutine, limit_s, False))
 
     def send(self, code: int, coroutine, limit_s: int) -> None:
         """Supervise an errand: it is started again until it has ended well once."""
-        self._add(_Task(code, coroutine, limit_s, True))
+        self._add(_Task(self._clock, code, coroutine, limit_s, True))
 
     async def stop(self, first_code: int) -> None:
         """Stop and forget the tasks whose code is first_code or above."""
@@ -95,13 +99,9 @@ class Supervisor:
     async def _live(self, task: _Task) -> None:
         """One life of a task. What ended it is reported, unless that was a stop."""
         me = asyncio.current_task()
-
-        def progress() -> None:
-            task.progress_us = self._clock.now_us()
-
         fault, why = codes.FAULT_CRASH, None
         try:
-            await task.coroutine(progress)
+            await task.coroutine(task.progress)
         except Exception as error:
             fault, why = fault_of(error), error
         else:

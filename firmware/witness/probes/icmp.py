@@ -11,6 +11,7 @@ message (type 3 or 11) that quotes our request ends the wait: FATE_LOST with -EH
 
 import errno
 import struct
+from array import array
 
 from linewitness_wire import codes, plan, record
 from witness.sample import Sample
@@ -22,7 +23,7 @@ UNREACHABLE = 3
 ECHO_REQUEST = 8
 TIME_EXCEEDED = 11
 PAYLOAD_OCTETS = 16
-REMEMBERED = 32  # answered requests by which a duplicate is known
+REMEMBERED = 32  # the last requests, by which a duplicate is known
 
 
 def checksum(octets: bytes) -> int:
@@ -60,13 +61,14 @@ class Icmp(SingleShot):
         self._urandom = urandom
         self._identifier = struct.unpack(">H", urandom(2))[0]
         self._sequence = 0
-        self._answered: list[tuple[bytes, plan.Target]] = []
+        self._answered = array("I", bytes(4 * REMEMBERED))  # sequence number and two random octets, by sequence
+        self._targets: "list[plan.Target | None]" = [None] * REMEMBERED
         icmp.on_stray = self._stray
 
     async def run(self, target: plan.Target, address: str) -> Sample:
         """Send one echo request; return its Sample."""
-        self._sequence = (self._sequence + 1) & 0xFFFF
-        request = encode_echo(self._identifier, self._sequence, self._urandom(PAYLOAD_OCTETS))
+        self._sequence = sequence = (self._sequence + 1) & 0xFFFF
+        request = encode_echo(self._identifier, sequence, self._urandom(PAYLOAD_OCTETS))
 
         def judge(message: bytes) -> tuple | None:
             if message[0] in (UNREACHABLE, TIME_EXCEEDED):
@@ -76,18 +78,23 @@ class Icmp(SingleShot):
             if message[1] != 0 or message[8:] != request[8:] or checksum(message):
                 self.count(target, record.MALFORMED)
                 return ()
-            if len(self._answered) >= REMEMBERED:
-                self._answered.pop(0)
-            self._answered.append((request, target))
+            place = sequence % REMEMBERED
+            self._answered[place], self._targets[place] = _mark(message), target
             return codes.FATE_ANSWERED, None
 
         return await self._icmp.ask(request, self._icmp.endpoint(address), judge, target.timeout_ms * 1000)
 
     def _stray(self, message: bytes) -> None:
         """Count a second reply to an answered request as its duplicate."""
-        if message[0] != ECHO_REPLY:
+        identifier, sequence = struct.unpack(">HH", message[4:8])
+        place = sequence % REMEMBERED
+        target = self._targets[place]
+        if message[0] != ECHO_REPLY or identifier != self._identifier or target is None:
             return
-        for request, target in self._answered:
-            if message[4:] == request[4:]:
-                self.count(target, record.DUPLICATE)
-                return
+        if self._answered[place] == _mark(message):
+            self.count(target, record.DUPLICATE)
+
+
+def _mark(message: bytes) -> int:
+    """By which a reply is known again: its sequence number and two of its random octets; 0 without those."""
+    return struct.unpack(">I", message[6:10])[0] if len(message) >= 10 else 0
