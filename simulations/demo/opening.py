@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from simulations.demo.branch import BATCH_S, CLEAR_ROUNDS, FAIL_ROUNDS, BranchOnStage, write_site
-from simulations.demo.stage import DemoError, Stage, free_port, utc_text
+from simulations.demo.stage import DemoError, Stage, utc_text
+from simulations.free_ports import free_port
 from simulations.lab.peers.process import PeersProcess
 from simulations.scenarios import two_branches as scenario
 
@@ -44,7 +44,7 @@ def peers(stage: Stage) -> Iterator[Set]:
         running.set("dns", zone={"example.com": {"A": [f"{scenario.ANCHORS[0]}"]}})
         ports = {label: port for label, (_, port) in running.addresses.items()}
         for name in REFLECTORS:
-            ports[name] = free_port(socket.SOCK_DGRAM)
+            ports[name] = free_port()
             address = f"127.0.0.1:{ports[name]}"
             stage.behind(name, "reflect", "--bind", address, "--allow", "127.0.0.0/8", ready="reflecting")
         ports["broker"] = free_port()

@@ -4,7 +4,6 @@ Each is a process of its own with a folder of its own. `prefix` is put before th
 `lab.command("anchors")` of simulations.lab.netns runs it inside a namespace.
 """
 
-import socket
 import subprocess
 import tempfile
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from simulations.free_ports import free_port
 from simulations.lab.certificates import Authority
 from simulations.lab.tools import reason_without
 
@@ -23,14 +23,6 @@ _READY_TIMEOUT_S = 10.0
 
 class DaemonError(RuntimeError):
     """A server is not installed or did not start; the message carries its own words."""
-
-
-def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    """A port of 127.0.0.1 that was free a moment ago."""
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Daemon(ABC):
@@ -146,7 +138,7 @@ class IrttServer(Daemon):
     _ready = "[ListenerStart]"
 
     def __init__(self, address: Address | None = None, prefix: Sequence[str] = ()) -> None:
-        super().__init__(address or ("127.0.0.1", free_port(socket.SOCK_DGRAM)), prefix)
+        super().__init__(address or ("127.0.0.1", free_port()), prefix)
 
     def _arguments(self) -> list[str]:
         # By default the server refuses clients that send more often than every 10 ms.
@@ -181,7 +173,7 @@ class SippOptions(Daemon):
     _SETTLING_S = 0.5
 
     def __init__(self, address: Address | None = None, prefix: Sequence[str] = ()) -> None:
-        super().__init__(address or ("127.0.0.1", free_port(socket.SOCK_DGRAM)), prefix)
+        super().__init__(address or ("127.0.0.1", free_port()), prefix)
         self._started = 0.0
 
     def _arguments(self) -> list[str]:
@@ -189,7 +181,7 @@ class SippOptions(Daemon):
         scenario.write_text(_UAS_OPTIONS)
         self._started = time.monotonic()
         host, port = self.address
-        media_port = str(free_port(socket.SOCK_DGRAM))
+        media_port = str(free_port())
         return ["sipp", "-sf", str(scenario), "-i", host, "-p", str(port), "-mp", media_port, "-nostdin"]
 
     def _serves(self) -> bool:

@@ -6,16 +6,17 @@ Each answers calls or OPTIONS on its address; see daemons for what all of them h
 from __future__ import annotations
 
 import math
-import socket
 import struct
 import time
 import wave
 from collections.abc import Sequence
 from pathlib import Path
 
-from simulations.lab.daemons import Address, Daemon, free_port
+from simulations.free_ports import free_port
+from simulations.lab.daemons import Address, Daemon
 
 SETTLING_S = 0.5
+PORTS_OF_MEDIA = 20
 TONE = struct.pack("<16h", *(round(8000 * math.sin(math.pi * n / 8)) for n in range(16)))  # 500 Hz
 TONE_S = 40
 BARESIP_MODULES = "/usr/lib/baresip/modules"
@@ -23,23 +24,16 @@ KAMAILIO_MODULES = ("/usr/lib/x86_64-linux-gnu/kamailio/modules", "/usr/lib/aarc
 
 
 def free_even_port() -> int:
-    """An even UDP port of 127.0.0.1 whose successor was free a moment ago too."""
-    while True:
-        port = free_port(socket.SOCK_DGRAM)
-        if port % 2 == 0:
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-                try:
-                    probe.bind(("127.0.0.1", port + 1))
-                except OSError:
-                    continue
-            return port
+    """An even port of 127.0.0.1 that is free for RTP, as are PORTS_OF_MEDIA after it."""
+    port = free_port(beside=PORTS_OF_MEDIA + 1)
+    return port + port % 2
 
 
 class _Quiet(Daemon):
     """A server that says nothing when it is ready; it is when it still lives after SETTLING_S."""
 
     def __init__(self, address: Address | None = None, prefix: Sequence[str] = ()) -> None:
-        super().__init__(address or ("127.0.0.1", free_port(socket.SOCK_DGRAM)), prefix)
+        super().__init__(address or ("127.0.0.1", free_port()), prefix)
         self._started = time.monotonic()
 
     def start(self):  # type: ignore[no-untyped-def]
@@ -98,7 +92,7 @@ class Baresip(Daemon):
         codec: str = "PCMU",
         tone: bool = False,
     ) -> None:
-        super().__init__(address or ("127.0.0.1", free_port(socket.SOCK_DGRAM)), prefix)
+        super().__init__(address or ("127.0.0.1", free_port()), prefix)
         self._user = user
         self._codec = codec
         self._tone = tone
@@ -121,7 +115,7 @@ class Baresip(Daemon):
             "audio_alert aubridge,lab\n"
             "ausrc_format s16\n"
             "auplay_format s16\n"
-            f"rtp_ports {first}-{first + 20}\n"
+            f"rtp_ports {first}-{first + PORTS_OF_MEDIA}\n"
             "rtp_stats yes\n"
             "jitter_buffer_delay 1-5\n"
             f"module_path {BARESIP_MODULES}\n"
@@ -210,7 +204,7 @@ class Kamailio(_Quiet):
         algorithm: str = "MD5",
         tls: tuple[Path, Path] | None = None,
     ) -> None:
-        super().__init__(address or ("127.0.0.1", free_port(socket.SOCK_STREAM)), prefix)
+        super().__init__(address or ("127.0.0.1", free_port()), prefix)
         self._callee = callee
         self._account = (user, password)
         self._algorithm = algorithm

@@ -7,7 +7,6 @@ with one_branch(folder, site_words, network) as branch:
 from __future__ import annotations
 
 import contextlib
-import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,7 +18,8 @@ from linewitness.config import Table
 from linewitness.fleet import Fleet
 from linewitness.site import SITE_SCHEMA
 from simulations.board.client import Board
-from simulations.demo.stage import Stage, free_port
+from simulations.demo.stage import Stage
+from simulations.free_ports import free_port
 from simulations.lab.peers.process import PeersProcess
 
 SITE, WITNESS = "leeds", "desk"
@@ -73,7 +73,7 @@ def one_branch(
         peers.set("dns", zone=zone or {})
         ports = {label: port for label, (_, port) in peers.addresses.items()}
         for name in REFLECTORS:
-            ports[name] = free_port(socket.SOCK_DGRAM)
+            ports[name] = free_port()
             at = f"127.0.0.1:{ports[name]}"
             stage.behind(name, "reflect", "--bind", at, "--allow", "127.0.0.0/8", ready="reflecting")
         ports["broker"] = free_port()

@@ -16,12 +16,7 @@ from simulated_witness import SimulatedWitness
 
 from linewitness.fleet import Fleet
 from linewitness.founding import found_fleet
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+from simulations.free_ports import free_port
 
 
 def make_fleet(folder: Path, *witnesses: SimulatedWitness) -> Fleet:

@@ -13,7 +13,7 @@ import time
 
 import paho.mqtt.client as mqtt
 import pytest
-from fleet_folders import end, free_port, linewitness, make_fleet, running_broker
+from fleet_folders import end, linewitness, make_fleet, running_broker
 from mqtt_sender import Sender
 from paho.mqtt.enums import CallbackAPIVersion
 from simulated_witness import SimulatedWitness
@@ -23,6 +23,7 @@ from linewitness.collect import topics
 from linewitness.errors import CannotDo
 from linewitness.fleet import COLLECTOR
 from linewitness.lock import only_one
+from simulations.free_ports import free_port
 
 ENGINES = ("amqtt", "mosquitto")
 

@@ -17,7 +17,6 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, Envelope
 from branch_story import EDGE, SECOND, T0, Branch, Fault
 from click.testing import CliRunner
-from fleet_folders import free_port
 from test_settle_command import ISPS, store
 from test_settle_command import fleet as ledger_fleet
 from test_tickets import DAY, HOUR, MINUTE, SITES, contract, entry, fleet, settlement, told, verdict
@@ -34,6 +33,7 @@ from linewitness.reminders.settings import settings
 from linewitness.reminders.telling import tell
 from linewitness.tickets.due import due
 from linewitness.tickets.incidents import incidents
+from simulations.free_ports import free_port
 
 __all__ = ["fleet", "ledger_fleet"]  # the fixtures
 

@@ -44,7 +44,8 @@ from linewitness.ledger import StoredBatch
 from linewitness.site import SITE_SCHEMA
 from linewitness_wire import cose, envelope
 from simulations.board.client import Board, BoardError
-from simulations.demo.stage import Stage, free_port
+from simulations.demo.stage import Stage
+from simulations.free_ports import free_port
 from simulations.lab.peers.process import PeersProcess
 
 SITE, WITNESS = "leeds", "desk"
@@ -54,7 +55,9 @@ BROKER, TIME, EDGE = "203.0.113.5", "192.0.2.123", "198.51.100.10"
 
 UP_S, DOWN_S = (0.5, 7.0), (0.1, 1.5)  # between two deaths; from a death to the restart
 WRITES_AHEAD = 40  # operations within which a cut in a flash operation falls
-CATCH_UP_S = 90
+# What an uplink may take that does all as it should: its longest pause with what chance adds (90 s), the wait for the
+# housekeeping slot of a handshake (60 s), one batch sent again (10 s), and a busy machine.
+CATCH_UP_S = 180
 
 
 class Chaos:
@@ -272,6 +275,10 @@ class Chaos:
     def _until(self, what: str, done: Callable[[], bool]) -> None:
         end_s = time.monotonic() + CATCH_UP_S
         while not done():
+            for name, process in self._processes.items():
+                if process.poll() is not None:
+                    said = (self._stage.logs / f"{name}.log").read_text(errors="replace").strip().splitlines()
+                    raise RuntimeError(f"the {name} ended by itself: {said[-1:]}")
             if time.monotonic() > end_s:
                 raise TimeoutError(f"{what} not in {CATCH_UP_S} s; the board said: {self._board.printed()[-1500:]}")
             time.sleep(0.3)
