@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from linewitness.settle.attribution import beside, calls, episode, far, names, near
+from linewitness.settle.attribution import beside, calls, carriers, episode, far, handling, names, near
 from linewitness.settle.attribution.confidence import confidence
 from linewitness.settle.attribution.fleet import Fleet, gather
 from linewitness.settle.attribution.found import Found
@@ -12,19 +12,27 @@ from linewitness.settle.attribution.rounds import Post, Rounds, confirmed
 
 
 def attribute(
-    sites: Iterable[Rounds], posts: Sequence[Post] = (), *, pooling: bool = True, without: frozenset[str] = frozenset()
+    sites: Iterable[Rounds],
+    posts: Sequence[Post] = (),
+    *,
+    pooling: bool = True,
+    without: frozenset[str] = frozenset(),
+    blocks_told: bool = False,
 ) -> list[Found]:
     """Return whose side every disturbance was. Deterministic; sites are read one at a time, in any order.
 
+    blocks_told: the caller says beside each verdict that a block of the only provider at the customer's side is not
+    excluded; else such verdicts are left undetermined, as far as no other provider's sites exclude it.
     A provider's post accuses nobody and clears nobody: it makes a verdict on the provider or its carrier surer.
     """
     fleets = [gather(sites, without)] if pooling else (gather([one], without) for one in sites)
     found: list[Found] = []
     provider_of: dict[str, str | None] = {}
     for fleet in fleets:
+        fleet.blocks_told = blocks_told
         beside.settle(fleet, fleet.found_soft)
         found += fleet.found + fleet.found_soft + names.lies(fleet)
-        found += _far(fleet) + calls.found_by_calls(fleet)
+        found += _far(fleet) + _calls(fleet)
         provider_of |= {seen.facts.site: seen.facts.provider for seen in fleet.seen}
     found = [f for f in found if f.end_s > f.start_s]
     for f in found:
@@ -47,3 +55,15 @@ def _far(fleet: Fleet) -> list[Found]:
             start_s, end_s = near.ends(seen, e.first, e.last, 1 - seen["sip"])
         result.append(Found(seen.facts.site, start_s, end_s, e.first, e.last, e.side, e.rule, candidates=e.candidates))
     return result
+
+
+def _calls(fleet: Fleet) -> list[Found]:
+    """Return what the test calls of all sites tell of carriers, providers and single sites."""
+    if not fleet.seen:
+        return []
+    rounds = len(fleet.seen[0])
+    by_carrier, by_provider = [s.facts.carrier for s in fleet.seen], [s.facts.provider for s in fleet.seen]
+    everything, inside, whole = calls.calls(fleet)
+    outside = calls.but_common(everything, by_carrier, rounds)
+    inside, whole = (calls.but_common(made, by_provider, rounds) for made in (inside, whole))
+    return carriers.found_carriers(fleet, outside, everything, inside) + handling.found_handling(fleet, whole)

@@ -22,6 +22,7 @@ class Fleet:
     """Evidence and states of all sites. Matrices are [sites, rounds].
 
     usable: the near side was whole, so that what lies beyond could be judged; hard, soft: it was cut, or bad.
+    blocks_told: whoever reads the verdicts is told that a block of one provider at the customer's side isn't excluded.
     sip, media, edge2: the way to the provider's edge failed by signalling, by media; the second edge by signalling.
     names: the provider's name led nowhere or astray. found: hard faults; found_soft: bad quality, some sides open yet.
     """
@@ -37,6 +38,7 @@ class Fleet:
     names: Flags
     found: list[Found] = field(default_factory=list)
     found_soft: list[Found] = field(default_factory=list)
+    blocks_told: bool = False
 
     @property
     def step_s(self) -> float:

@@ -170,7 +170,8 @@ class Likelihood:
             yield "isp", only(at, tuple(range(len(TARGETS)))), (0.6, 0.95)
             yield "isp", only(at, (0, 1, 2)), (0.6, 0.95)
         everyone = np.ones(len(self.isp), bool)
-        yield "rule", only(everyone, (0, 1)), SHARES
+        if len(set(self.provider)) > 1 or not self.fleet.blocks_told:  # else no reading could tell such a rule apart
+            yield "rule", only(everyone, (0, 1)), SHARES
         yield "rule", only(everyone, (0, 1, 2)), SHARES
         for way in sorted({w for w in self.ways[:, 0] if w not in ("", "peer")}):
             beyond = self.ways == way
