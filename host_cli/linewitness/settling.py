@@ -15,8 +15,7 @@ from linewitness.settle import reopened
 from linewitness.settle.calendar import iso
 from linewitness.settle.contract import Contract, load
 from linewitness.settle.engine import settle
-from linewitness.settle.pool import SiteInfo
-from linewitness.settle.timeline import Batch, SiteRecord, read_site
+from linewitness.settle.timeline import Batch, SiteInfo, SiteRecord, read_site
 from linewitness.tickets.events import tickets
 from linewitness_wire import cose, plan, record
 from linewitness_wire.errors import WireError

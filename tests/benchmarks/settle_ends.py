@@ -22,8 +22,7 @@ from branch_story import EDGE, SECOND, T0, Branch, Fault, Probe
 
 from linewitness.model import Bounds, Side, Verdict
 from linewitness.settle.engine import settle
-from linewitness.settle.pool import SiteInfo
-from linewitness.settle.timeline import read_site
+from linewitness.settle.timeline import SiteInfo, read_site
 
 INFOS = {"leeds": SiteInfo("leeds", "isp-one", "acme"), "york": SiteInfo("york", "isp-two", "acme")}
 PARTS = {EDGE: Side.PROVIDER, "access": Side.ISP, "link": Side.CUSTOMER}

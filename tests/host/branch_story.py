@@ -21,7 +21,7 @@ T0 = 1_772_359_200 * SECOND  # 2026-03-01T10:00:00Z
 
 # Where on the way out (share of the round trip) each part is crossed; on the way back it is 1 minus that.
 WHERE = {"link": 0.0, "lan": 0.01, "router": 0.05, "access": 0.2, "transit": 0.4}
-RTT_US = {"lan": 2_000, "router": 3_000, "access": 9_000, "transit": 24_000, "provider": 31_000}
+RTT_US = {"lan": 2_000, "router": 3_000, "access": 9_000, "transit": 24_000, "provider": 31_000, "carrier": 90_000}
 NOTICED_US = 250_000  # the witness sees its link go
 BACK_US = 900_000  # and uses it again
 
@@ -31,6 +31,7 @@ SEGMENTS = {
     "access": codes.SEGMENT_ACCESS,
     "transit": codes.SEGMENT_TRANSIT,
     "provider": codes.SEGMENT_PROVIDER,
+    "carrier": codes.SEGMENT_CARRIER,
 }
 METHODS = {
     "icmp": codes.METHOD_ICMP,
@@ -38,14 +39,16 @@ METHODS = {
     "tcp": codes.METHOD_TCP,
     "sip": codes.METHOD_SIP_UDP,
     "stamp": codes.METHOD_STAMP,
+    "call": codes.METHOD_CALL,
 }
+CALL_US, SILENT_US = 16 * SECOND, 20 * SECOND  # what a call takes that is talked, and one that nobody answers
 
 
 @dataclass(frozen=True)
 class Fault:
     """[start_us, end_us) from T0 in which `part` is down for `methods` (all where empty).
 
-    part: link, lan, router, access, or the host of a target; code: probes are answered with that code instead.
+    part: link, lan, router, access, the host of a target, or whom it calls; code: probes are answered with that instead.
     """
 
     part: str
@@ -57,13 +60,14 @@ class Fault:
 
 @dataclass(frozen=True)
 class Probe:
-    """One line of the plan: host, segment, method, control."""
+    """One line of the plan: host, segment, method, control; for a test call whom it calls."""
 
     host: str
     segment: str
     method: str
     control: bool = False
     period_us: int = SECOND
+    callee: str = ""
 
 
 PROBES = (
@@ -81,6 +85,15 @@ PROBES = (
     Probe("192.0.2.100", "provider", "tcp"),
 )
 EDGE, REFLECTOR, GATEWAY = "192.0.2.100", "198.51.100.9", "gateway"
+
+
+def _options(probe: Probe) -> dict:
+    if probe.method == "stamp":
+        return {plan.OPTION_INTERVAL_MS: 20}
+    if probe.method == "call":
+        return {plan.OPTION_EXTENSION: probe.callee, plan.OPTION_SECONDS: 15, plan.OPTION_ALLOWED: 1,
+                plan.OPTION_CODEC: codes.CODEC_G711_PLC, plan.OPTION_BUFFER_MS: 60}  # fmt: skip
+    return {}
 
 
 @dataclass
@@ -109,9 +122,9 @@ class Branch:
     def __post_init__(self) -> None:
         targets = [
             Target(
-                f"{p.segment}-{p.host}-{p.method}", SEGMENTS[p.segment], METHODS[p.method],
-                codes.ROLE_CONTROL if p.control else codes.ROLE_SUBJECT, p.host, 0, p.period_us // 1000, 1000, 1000,
-                {plan.OPTION_INTERVAL_MS: 20} if p.method == "stamp" else {},
+                f"{p.segment}-{p.host}-{p.method}{p.callee}", SEGMENTS[p.segment], METHODS[p.method],
+                codes.ROLE_CONTROL if p.control else codes.ROLE_SUBJECT, p.host, 0, p.period_us // 1000, 1000,
+                20_000 if p.method == "call" else 1000, _options(p),
             )
             for p in self.probes
         ]  # fmt: skip
@@ -159,6 +172,8 @@ class Branch:
             sent = [t for t in self._times(i, probe) if start_us <= t < end_us]
             if probe.method == "stamp":
                 readings += [self._window(i, probe, t, start_us) for t in sent]
+            elif probe.method == "call":
+                readings += [self._call(i, probe, t, start_us) for t in sent]
             elif sent:
                 readings.append(self._reading(i, probe, sent, start_us, end_us))
         return Body(readings, self._events(start_us, end_us))
@@ -197,6 +212,19 @@ class Branch:
             reading[record.SELF_DELAYED] = void
         return reading
 
+    def _call(self, i: int, probe: Probe, at_us: int, start_us: int) -> dict:
+        fate = self.fate(probe, at_us)
+        reading = {record.TARGET: i, record.START_US: at_us - start_us, record.SPAN_US: CALL_US}
+        if fate == codes.FATE_ANSWERED:
+            rtt_us = RTT_US[probe.segment]
+            heard = {record.SENT: 750, record.ANSWERED: 750, record.RTT_US: [rtt_us] * 4, record.MOS_MILLI: 4_200}
+            return {**reading, **heard, record.CALL: codes.CALL_DONE}
+        if fate == codes.FATE_WRONG:
+            code = next(f.code for f in self.faults if f.code is not None)
+            return {**reading, record.CALL: codes.CALL_REFUSED, record.CODES: [[code, 1]]}
+        outcome = codes.CALL_NOT_SENT if fate == codes.FATE_VOID else codes.CALL_SILENT
+        return {**reading, record.SPAN_US: SILENT_US, record.CALL: outcome}
+
     def fate(self, probe: Probe, at_us: int) -> int:
         """Return the fate of a probe sent at_us after T0."""
         rtt_us = RTT_US[probe.segment]
@@ -206,11 +234,13 @@ class Branch:
                 continue
             if fault.part == "link" and fault.start_us + NOTICED_US <= at_us + 1000 * 1000 and self._link_down(at_us):
                 return codes.FATE_VOID
-            where = 0.5 if fault.part == probe.host else WHERE[fault.part] if fault.part in path else None
+            of_target = fault.part in (probe.host, probe.callee)
+            where = 0.5 if of_target else WHERE[fault.part] if fault.part in path else None
             if where is None:
                 continue
             crossed = (at_us + int(where * rtt_us), at_us + int((1 - where) * rtt_us))
-            if any(fault.start_us <= t < fault.end_us for t in crossed):
+            talked = probe.method == "call" and at_us < fault.end_us and fault.start_us < at_us + CALL_US
+            if talked or any(fault.start_us <= t < fault.end_us for t in crossed):
                 return codes.FATE_WRONG if fault.code is not None else codes.FATE_LOST
         dice = hashlib.sha256(f"{self.site} {probe} {at_us}".encode()).digest() if self.loss_ppm else b""
         if dice and int.from_bytes(dice[:4], "big") % 1_000_000 < self.loss_ppm:

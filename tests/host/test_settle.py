@@ -12,8 +12,8 @@ from branch_story import EDGE, GATEWAY, MINUTE, PROBES, REFLECTOR, SECOND, T0, B
 from linewitness.model import Bounds, OutagePost, Segment, Settlement, Side, State, Verdict
 from linewitness.settle.contract import load
 from linewitness.settle.engine import settle
-from linewitness.settle.pool import CLOCK_DISPUTED, NOT_EXCLUDED, SiteInfo
-from linewitness.settle.timeline import Batch, read_site
+from linewitness.settle.pool import CLOCK_DISPUTED, NOT_EXCLUDED
+from linewitness.settle.timeline import Batch, SiteInfo, read_site
 from linewitness_wire import codes, record
 
 INFOS = {

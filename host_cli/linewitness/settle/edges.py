@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from linewitness.model import Exclusion, Reason, Side, Verdict
 from linewitness.settle.account import EDGE_DEGRADED
 from linewitness.settle.intervals import Interval, subtract, union
-from linewitness.settle.local import Diagnosis, cite, controls
+from linewitness.settle.local import CALL_KINDS, Diagnosis, cite, controls
 from linewitness.settle.series import BAD, SERVED, Series
 from linewitness.settle.states import Failure, find_failures, is_live
 
@@ -24,22 +24,24 @@ CANDIDATES = (Side.ISP, Side.TRANSIT, Side.PROVIDER)
 def degraded(diagnosis: Diagnosis, period: Interval) -> list[Verdict]:
     """Return a verdict for each stretch of [start_us, end_us) in which one signalling member failed beside another."""
     record = diagnosis.record
-    walls = union([*(c.dark for c in diagnosis.cuts), *(s.hull for s in diagnosis.suspicions)])
+    walls = union(
+        [*(c.dark for c in diagnosis.cuts), *(s.hull for s in diagnosis.suspicions if s.kind not in CALL_KINDS)]
+    )
     barriers = union([*subtract([period], record.measured_by_any()), *walls])
     signalling = [s for s in diagnosis.groups.provider if s.method.startswith("sip")]
     result = []
-    for method, host in sorted({(s.method, s.host) for s in signalling}):
-        member = [s for s in signalling if (s.method, s.host) == (method, host)]
-        others = [s for s in signalling if s.method == method and s.host != host]
+    for method, server in sorted({(s.method, s.server) for s in signalling}):
+        member = [s for s in signalling if (s.method, s.server) == (method, server)]
+        others = [s for s in signalling if s.method == method and s.server != server]
         for failure in find_failures(member, SERVED, member, BAD, barriers, period, walls):
             live = any(is_live(s, SERVED, failure) for s in member)
             if live and failure.rounds(member) >= record.fail_rounds:
-                result += _verdict(diagnosis, host, member, others, failure)
+                result += _verdict(diagnosis, server, member, others, failure)
     return result
 
 
 def _verdict(
-    diagnosis: Diagnosis, host: str, member: Sequence[Series], others: Sequence[Series], failure: Failure
+    diagnosis: Diagnosis, server: str, member: Sequence[Series], others: Sequence[Series], failure: Failure
 ) -> list[Verdict]:
     """Return the one verdict on a member's failure; none where no neighbour served or a control was not clean."""
     record, core = diagnosis.record, failure.core
@@ -47,9 +49,9 @@ def _verdict(
     found = controls(record, diagnosis.groups, core)
     if not served or not found or not all(c.clean for c in found):
         return []
-    neighbours = ", ".join(sorted({s.host for s in served}))
+    neighbours = ", ".join(sorted({s.server for s in served}))
     reasons = (
-        Reason(f"{host}, one signalling server of the provider's set, did not serve", cite(record, member, *core)),
+        Reason(f"{server}, one signalling server of the provider's set, did not serve", cite(record, member, *core)),
         Reason(
             f"{neighbours} of the same set served in the same seconds: phones go on to the next server (RFC 3263), so "
             "this is no downtime", cite(record, served, *core),

@@ -10,17 +10,16 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from linewitness.model import Breach, Finding, OutagePost, Segment, SegmentSpan, Settlement, Side, Ticket, Verdict
-from linewitness.settle import edges, pool, posts
+from linewitness.settle import edges, pool, pooled, posts
 from linewitness.settle.account import EDGE_DEGRADED, SiteEvidence
 from linewitness.settle.contract import Contract
 from linewitness.settle.intervals import Interval
 from linewitness.settle.local import diagnose
-from linewitness.settle.pool import SiteInfo
 from linewitness.settle.reckon import reckon
 from linewitness.settle.spans import site_spans
-from linewitness.settle.timeline import SiteRecord
+from linewitness.settle.timeline import SiteInfo, SiteRecord
 
-METHOD = "linewitness rules 3"
+METHOD = "linewitness rules 4"
 
 
 def settle(
@@ -40,7 +39,8 @@ def settle(
     """
     diagnoses = [diagnose(record, period) for record in sorted(records, key=lambda r: r.site)]
     current = posts.newest(snapshots)
-    verdicts = pool.verdicts(diagnoses, infos, current, claim_unconfirmed)
+    engine = pooled.ask([d.record for d in diagnoses], infos, current, period)
+    verdicts = pool.verdicts(pool.Fleet(diagnoses, infos, current, engine, claim_unconfirmed))
     verdicts += [v for d in diagnoses for v in edges.degraded(d, period)]
     verdicts.sort(key=lambda v: (v.site, v.start, v.end, v.side, v.kind))
     spans = [span for d in diagnoses for span in site_spans(d, period)]

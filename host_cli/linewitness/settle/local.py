@@ -20,7 +20,12 @@ from linewitness.settle.series import BAD, LOST, REPLIED, SERVED, Series
 from linewitness.settle.states import Failure, died_with, find_failures, is_live
 from linewitness.settle.timeline import SiteRecord
 
+CALLS_LEAST = 2  # failed test calls, without a good one between them, that are no accident
+CALL_KINDS = ("calls", "carrier")
+SILENT_KINDS = ("dark", "errors")
 REASSOCIATE_US = 3_500_000  # a link that is there again is used after at most so long: scan, association, address
+ASKING_REFUSED = (range(400, 500), range(600, 700))
+TIMED_OUT = 408
 SERVER_ERROR = range(500, 700)  # SIP: it is the service that fails, not the request
 
 
@@ -50,8 +55,18 @@ class Control:
 
 @dataclass(frozen=True, slots=True)
 class Suspicion:
-    """The provider's targets failed while the trunk was whole. kind: dark (no reply at all by two or more methods),
-    errors (signalling answered that it fails), one_method (only one kind of probe failed)."""
+    """The provider's targets failed while the trunk was whole. kind:
+
+    dark        no reply at all by two or more methods, signalling among them
+    errors      signalling answered that it fails
+    signalling  only signalling failed, something else of the provider was answered or not probed
+    media       only media failed
+    one_method  only one other kind of probe failed
+    calls       on-net test calls failed while signalling was answered
+    carrier     test calls over the carrier failed while none of the above held
+
+    callees: whom the calls called, those that failed; refused: one of them was refused for the asking.
+    """
 
     site: str
     kind: str
@@ -62,6 +77,8 @@ class Suspicion:
     hosts: tuple[str, ...]
     dead: tuple[Citation, ...]
     controls: tuple[Control, ...]
+    callees: tuple[str, ...] = ()
+    refused: bool = False
 
     @property
     def hull(self) -> Interval:
@@ -99,6 +116,8 @@ class Groups:
     reflector: tuple[Series, ...]
     second: tuple[Series, ...]
     provider: tuple[Series, ...]
+    calls: tuple[Series, ...]
+    carrier: tuple[Series, ...]
 
     @property
     def beyond(self) -> tuple[Series, ...]:
@@ -107,7 +126,8 @@ class Groups:
 
 
 def group(series: Sequence[Series]) -> Groups:
-    """Sort a site's series. Names looked up for the provider (DNS) tell nothing of its edge and are left out."""
+    """Sort a site's series. Names looked up for the provider (DNS) tell nothing of its edge and are left out;
+    test calls, which are made now and then, stand apart from what is probed all the time."""
     found: dict[str, list[Series]] = {name: [] for name in Groups.__dataclass_fields__}
     for s in series:
         if s.segment in (Segment.LAN, Segment.ENDPOINT):
@@ -116,6 +136,9 @@ def group(series: Sequence[Series]) -> Groups:
             found["router"].append(s)
         elif s.segment is Segment.ACCESS:
             found["hop"].append(s)
+        elif s.method == "call":
+            if s.segment in (Segment.PROVIDER, Segment.CARRIER) and not s.control:
+                found["calls" if s.segment is Segment.PROVIDER else "carrier"].append(s)
         elif s.control and s.method == "stamp":
             found["reflector"].append(s)
         elif s.segment is Segment.PROVIDER and s.method != "dns":
@@ -277,28 +300,50 @@ def _suspicions(
     for failure in find_failures(provider, REPLIED, provider, LOST, barriers, period, walls):
         if failure.rounds(provider) >= record.fail_rounds:
             died = [s for s in provider if failure.rounds([s]) and died_with(s, REPLIED, failure.last_good_us)]
-            contradicted = any(
-                w.answered for w in record.windows
-                if not w.control and w.segment is Segment.PROVIDER
-                and failure.core[0] <= w.start.earliest_us and w.end.latest_us <= failure.core[1]
-            )  # fmt: skip
-            methods = {s.method for s in died}
-            signalling = any(m.startswith("sip") for m in methods)
-            kind = "dark" if len(methods) > 1 and signalling and not contradicted else "one_method"
+            kind = _kind_of_silence({s.method for s in died})
+            if kind == "dark" and _contradicted(record, groups, failure):
+                kind = "one_method"
             result.append(_suspicion(record, groups, kind, failure, died))
     taken = union([*barriers, *(s.hull for s in result)])
-    signalling_series = [s for s in provider if s.method.startswith("sip")]
-    for failure in find_failures(signalling_series, SERVED, signalling_series, BAD, taken, period, walls):
-        if failure.rounds(signalling_series) >= record.fail_rounds:
+    signalling = [s for s in provider if s.method.startswith("sip")]
+    for failure in find_failures(signalling, SERVED, signalling, BAD, taken, period, walls):
+        if failure.rounds(signalling) >= record.fail_rounds:
             wrong = [p for p in failure.bad if p.row.code in SERVER_ERROR and _is_wrong(p.series, p.at_us)]
-            kind = "errors" if len(wrong) >= record.fail_rounds else "one_method"
-            result.append(_suspicion(record, groups, kind, failure, signalling_series))
+            kind = "errors" if len(wrong) >= record.fail_rounds else "signalling"
+            result.append(_suspicion(record, groups, kind, failure, signalling))
     taken = union([*taken, *(s.hull for s in result)])
     media = [s for s in provider if s.method == "stamp"]
     for failure in find_failures(media, REPLIED, media, LOST, taken, period, walls):
         if failure.rounds(media) >= record.fail_rounds:
-            result.append(_suspicion(record, groups, "one_method", failure, media))
+            result.append(_suspicion(record, groups, "media", failure, media))
+    for kind, made in (("calls", groups.calls), ("carrier", groups.carrier)):
+        taken = union([*taken, *(s.hull for s in result)])
+        for failure in find_failures(made, SERVED, made, BAD, taken, period, walls):
+            if len(failure.bad) >= CALLS_LEAST:
+                failed = [s for s in made if failure.rounds([s])]
+                result.append(_suspicion(record, groups, kind, failure, failed))
     return sorted(result, key=lambda s: (s.start, s.end, s.kind))
+
+
+def _kind_of_silence(methods: set[str]) -> str:
+    signalling = {m for m in methods if m.startswith("sip")}
+    if signalling and len(methods) > 1:
+        return "dark"
+    return "signalling" if signalling else "media" if methods == {"stamp"} else "one_method"
+
+
+def _contradicted(record: SiteRecord, groups: Groups, failure: Failure) -> bool:
+    """Return whether calls, or packets of a call-quality window, got through to the provider all the same."""
+    return any(s.count(Fate.ANSWERED, *failure.core) for s in groups.calls) or any(
+        w.answered for w in record.windows
+        if not w.control and w.segment is Segment.PROVIDER
+        and failure.core[0] <= w.start.earliest_us and w.end.latest_us <= failure.core[1]
+    )  # fmt: skip
+
+
+def refused(code: int | None) -> bool:
+    """Return whether a call's final SIP status says that the asking or the callee, not the service, is to blame."""
+    return code is not None and code != TIMED_OUT and any(code in codes for codes in ASKING_REFUSED)
 
 
 def _is_wrong(series: Series, at_us: int) -> bool:
@@ -311,7 +356,8 @@ def _suspicion(record: SiteRecord, groups: Groups, kind: str, failure: Failure, 
     return Suspicion(
         record.site, kind, failure.start, failure.end, tuple(sorted({s.method for s in failed})),
         tuple(sorted(codes)), tuple(sorted({s.host for s in failed})), cite(record, failed, *core),
-        controls(record, groups, core),
+        controls(record, groups, core), tuple(sorted({s.callee for s in failed if s.callee})),
+        kind in CALL_KINDS and any(refused(p.row.code) for p in failure.bad),
     )  # fmt: skip
 
 

@@ -1,12 +1,17 @@
 """Whose side was it: what one site suspects, held against the other sites of the same provider.
 
 The provider is named only where all of this holds for the very same seconds:
-  1. two independent methods fell silent together, signalling among them, or signalling answered that it fails (5xx);
+  1. two independent methods fell silent together, signalling among them, or signalling answered that it fails (5xx) -
+     or media alone, or signalling alone failed and the pooled engine (settle.pooled) names the provider for it;
   2. the site's own controls were clean: gateway, ISP's first hop, two anchors in different networks, and the own
      reflector or a second provider with the call's kind of packets;
   3. a healthy witness behind another ISP saw the same, beginning or ending together with it - or signalling answered
      5xx and the provider's own post speaks of that time;
-  4. no other site reached the same edge meanwhile.
+  4. no other site reached the same edge meanwhile, and no test call came about there;
+  5. the pooled engine does not object: it names nobody else, and of a failure that it must have seen it says the same.
+The carrier is named only where calls over it failed at two sites behind two ISPs while those inside the network came
+about, a second callee or another way to the same one clears the callee, the controls were clean, and the engine says
+so too. Whom of the others the engine names, for stretches that stay open here, is taken as it says.
 Otherwise it is `undetermined`, with the candidates. Witnesses under one administration are one vantage for whatever it
 could block: without evidence from outside the verdict says so and is not claimable unless the operator chooses.
 A provider's post confirms; it never opens or times a verdict.
@@ -19,25 +24,20 @@ from dataclasses import dataclass
 
 from linewitness.model import Bounds, Citation, Exclusion, Fate, OutagePost, Reason, Segment, Side, Verdict
 from linewitness.settle.intervals import Interval, intersect, overlaps, subtract, union
-from linewitness.settle.local import Control, Cut, Diagnosis, Suspicion, cite
+from linewitness.settle.local import CALL_KINDS, SILENT_KINDS, Control, Cut, Diagnosis, Suspicion, cite
+from linewitness.settle.pooled import Engine, Word
+from linewitness.settle.timeline import SiteInfo
 
 TOGETHER_US = 1_000_000  # ends of one cause at two sites lie within their bounds, give or take this
 
 NOT_EXCLUDED = "block at the customer's side not excluded: all witnesses are under one administration"
 CLOCK_DISPUTED = "the witness's clock and the host's contradict each other"
 
+MEDIA_ONLY, SIGNALLING_ONLY = "provider.media", "provider.signalling"
+KIND_OF = {"media": MEDIA_ONLY, "signalling": SIGNALLING_ONLY}
+ALL_SIDES = (Side.CUSTOMER, Side.ISP, Side.TRANSIT, Side.PROVIDER)
+
 CONFIDENCE = {"link": 99, "lan": 97, "router_beside_lan": 98, "router": 95, "access": 95, "beyond": 90, "unsure": 50}
-
-
-@dataclass(frozen=True, slots=True)
-class SiteInfo:
-    """What the host was told of a site. wired: its witnesses are on a cable."""
-
-    site: str
-    isp: str
-    provider: str
-    carrier: str | None = None
-    wired: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +53,29 @@ class _Part:
         return (self.start.latest_us, max(self.start.latest_us, self.end.earliest_us))
 
 
-def verdicts(
-    diagnoses: Sequence[Diagnosis],
-    infos: Mapping[str, SiteInfo],
-    posts: Sequence[OutagePost],
-    claim_unconfirmed: bool,
-) -> list[Verdict]:
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """All that a suspicion is held against."""
+
+    diagnoses: Sequence[Diagnosis]
+    infos: Mapping[str, SiteInfo]
+    posts: Sequence[OutagePost]
+    engine: Engine
+    claim_unconfirmed: bool
+
+    @property
+    def suspicions(self) -> list[Suspicion]:
+        return [s for d in self.diagnoses for s in d.suspicions]
+
+
+def verdicts(fleet: Fleet) -> list[Verdict]:
     """Return the verdicts of all sites, in the order of site and time. infos has every site of diagnoses."""
-    result = [cut_verdict(d.record.site, cut) for d in diagnoses for cut in d.cuts]
-    suspicions = [s for d in diagnoses for s in d.suspicions]
-    for diagnosis in diagnoses:
+    result = [cut_verdict(d.record.site, cut) for d in fleet.diagnoses for cut in d.cuts]
+    suspicions = fleet.suspicions
+    for diagnosis in fleet.diagnoses:
         for suspicion in diagnosis.suspicions:
-            for part in _parts(suspicion, suspicions, infos):
-                result.append(_judge(diagnosis, suspicion, part, diagnoses, infos, posts, claim_unconfirmed))
+            for part in _parts(suspicion, suspicions, fleet.infos):
+                result.append(_judge(fleet, diagnosis, suspicion, part))
     return sorted(result, key=lambda v: (v.site, v.start, v.end, v.side))
 
 
@@ -103,8 +113,8 @@ def _parts(suspicion: Suspicion, others: Sequence[Suspicion], infos: Mapping[str
     """Split a suspicion where those who agree begin or cease to."""
     agreeing = tuple(o for o in others if _agrees(suspicion, o, infos))
     whole = [_Part(suspicion.start, suspicion.end, agreeing)]
-    if not agreeing or not _nameable(suspicion):
-        return whole
+    if not agreeing or not _nameable(suspicion) or suspicion.kind == "carrier":
+        return whole  # calls are so few that what others saw first or last tells no part from another
     seen = union(o.hull for o in agreeing)
     edges = {o.start.earliest_us: o.start for o in agreeing} | {o.end.latest_us: o.end for o in agreeing}
     edges |= {suspicion.core[0]: suspicion.start, suspicion.core[1]: suspicion.end}
@@ -118,15 +128,21 @@ def _parts(suspicion: Suspicion, others: Sequence[Suspicion], infos: Mapping[str
 
 
 def _nameable(suspicion: Suspicion) -> bool:
-    return suspicion.kind in ("dark", "errors") and suspicion.clean
+    """Return whether a suspicion may be held against the provider or its carrier, others agreeing."""
+    return suspicion.clean and suspicion.kind in (*SILENT_KINDS, *KIND_OF, "carrier") and not suspicion.refused
 
 
 def _agrees(a: Suspicion, b: Suspicion, infos: Mapping[str, SiteInfo]) -> bool:
     mine, theirs = infos[a.site], infos[b.site]
+    alike = b.kind in SILENT_KINDS if a.kind in SILENT_KINDS else b.kind == a.kind
+    if a.kind not in (*SILENT_KINDS, *KIND_OF, "carrier"):
+        alike = b.kind in SILENT_KINDS  # what one kind of probe showed may be told of beside what others saw
     return (
         a.site != b.site
         and mine.provider == theirs.provider
+        and (a.kind != "carrier" or (mine.carrier == theirs.carrier and mine.carrier is not None))
         and mine.isp != theirs.isp
+        and alike
         and _nameable(b)
         and overlaps(a.hull, b.hull)
         and (_meet(a.start, b.start) or _meet(a.end, b.end))
@@ -137,20 +153,16 @@ def _meet(a: Bounds, b: Bounds) -> bool:
     return a.earliest_us - TOGETHER_US <= b.latest_us and b.earliest_us - TOGETHER_US <= a.latest_us
 
 
-def _judge(
-    diagnosis: Diagnosis,
-    suspicion: Suspicion,
-    part: _Part,
-    diagnoses: Sequence[Diagnosis],
-    infos: Mapping[str, SiteInfo],
-    posts: Sequence[OutagePost],
-    claim_unconfirmed: bool,
-) -> Verdict:
-    provider = infos[suspicion.site].provider
+def _judge(fleet: Fleet, diagnosis: Diagnosis, suspicion: Suspicion, part: _Part) -> Verdict:
+    provider = fleet.infos[suspicion.site].provider
     hull = (part.start.earliest_us, part.end.latest_us)
-    admitted = [p for p in posts if p.provider == provider and admits(p, hull)]
-    reached = _reached_elsewhere(suspicion, part, diagnoses, infos)
-    against = _against(suspicion, part, reached, bool(admitted))
+    certain = part.core if part.core[0] < part.core[1] else hull
+    admitted = [p for p in fleet.posts if p.provider == provider and admits(p, hull)]
+    word = fleet.engine.names(suspicion.site, certain)
+    against = _against(fleet, suspicion, part, word, bool(admitted))
+    objection = fleet.engine.objection(suspicion.site, certain)
+    if not against and suspicion.kind != "carrier" and objection:
+        against = [Reason(objection)]
     reasons = [Reason(_what(suspicion), suspicion.dead)]
     for other in part.agreeing:
         text = f"site {other.site}, behind another ISP, saw the same in the same seconds"
@@ -161,6 +173,8 @@ def _judge(
     clean = [c for c in suspicion.controls if c.clean]
     caveats = _caveats(diagnosis, hull)
     if against:
+        if word is not None and word.side in _candidates(suspicion) and word.side is not Side.PROVIDER:
+            return _theirs(suspicion, part, word, [*reasons, *against], clean, caveats)
         candidates = _candidates(suspicion)
         spoken = [Reason(f"{c.name} clean in the same seconds", c.readings) for c in clean if c.side in candidates]
         return Verdict(
@@ -169,17 +183,43 @@ def _judge(
             tuple(_exclusion(c) for c in clean if c.side not in candidates), caveats, False,
         )  # fmt: skip
     excluded = tuple(_exclusion(c) for c in clean)
-    confirmed = bool(admitted) or suspicion.kind == "errors"
-    if not confirmed:
-        caveats = (NOT_EXCLUDED, *caveats)
     elsewhere = tuple(c for o in part.agreeing for c in o.dead)
     if elsewhere:
         text = "sites behind other ISPs, whose own controls were clean, failed in the same seconds"
         excluded += (Exclusion(Side.ISP, Reason(text, elsewhere)),)
+    if word is not None and word.side in (Side.PROVIDER, Side.CARRIER):
+        reasons.append(Reason(f"all sites side by side, by a second method: {word.text}"))
+    if suspicion.kind == "carrier":
+        inside = _calls_inside(fleet, suspicion, hull)
+        excluded += (Exclusion(Side.PROVIDER, Reason("test calls inside the network came about meanwhile", inside)),)
+        return Verdict(
+            suspicion.site, Segment.CARRIER, Side.CARRIER, part.start, part.end, 98, tuple(reasons), (), excluded,
+            caveats, False,
+        )  # fmt: skip
+    confirmed = bool(admitted) or suspicion.kind == "errors"
+    if not confirmed:
+        caveats = (NOT_EXCLUDED, *caveats)
     return Verdict(
         suspicion.site, Segment.PROVIDER, Side.PROVIDER, part.start, part.end, 99 if confirmed else 98,
         tuple(reasons), (), excluded, caveats,
-        (confirmed or claim_unconfirmed) and CLOCK_DISPUTED not in caveats and part.core[0] < part.core[1],
+        (confirmed or fleet.claim_unconfirmed) and CLOCK_DISPUTED not in caveats and part.core[0] < part.core[1],
+        KIND_OF.get(suspicion.kind, ""),
+    )  # fmt: skip
+
+
+def _theirs(
+    suspicion: Suspicion,
+    part: _Part,
+    word: Word,
+    reasons: list[Reason],
+    clean: Sequence[Control],
+    caveats: tuple[str, ...],
+) -> Verdict:
+    """Return the verdict on somebody who is neither the provider nor its carrier, whom the engine names."""
+    said = Reason(f"all sites side by side: {word.text}")
+    return Verdict(
+        suspicion.site, word.segment, word.side, part.start, part.end, word.confidence, (*reasons, said), (),
+        tuple(_exclusion(c) for c in clean if c.side is not word.side), caveats, False,
     )  # fmt: skip
 
 
@@ -187,15 +227,23 @@ def _what(suspicion: Suspicion) -> str:
     methods = ", ".join(suspicion.methods)
     if suspicion.kind == "errors":
         return "the provider's signalling answered, but only with server errors"
-    if suspicion.kind == "one_method":
+    if suspicion.kind in CALL_KINDS:
+        where = "inside the provider's network" if suspicion.kind == "calls" else "over the carrier"
+        codes = f", with {', '.join(map(str, suspicion.codes))}" if suspicion.codes else ""
+        return f"test calls {where} to {', '.join(suspicion.callees) or 'the callee'} failed{codes}"
+    if suspicion.kind != "dark":
         return f"only one kind of probe to the provider failed ({methods}); other kinds were answered or not measured"
     return f"the provider replied to nothing: {methods}"
 
 
-def _against(suspicion: Suspicion, part: _Part, reached: list[Citation], admitted: bool) -> list[Reason]:
-    """Return why the provider must not be named; empty: it may."""
+def _against(fleet: Fleet, suspicion: Suspicion, part: _Part, word: Word | None, admitted: bool) -> list[Reason]:
+    """Return why neither the provider nor its carrier must be named; empty: it may."""
     result = []
-    if suspicion.kind == "one_method":
+    named = word is not None and word.side is (Side.CARRIER if suspicion.kind == "carrier" else Side.PROVIDER)
+    if suspicion.kind == "calls":
+        text = "signalling was answered meanwhile: a rule of the customer's on calls would look the same"
+        result.append(Reason(text))
+    elif suspicion.kind == "one_method" or (suspicion.kind in KIND_OF and not named):
         result.append(Reason("one kind of probe alone convicts nobody: a filter or a limiter would look the same"))
     for control in suspicion.controls:
         if control.clean is None:
@@ -204,20 +252,65 @@ def _against(suspicion: Suspicion, part: _Part, reached: list[Citation], admitte
             result.append(Reason(f"control failed as well: {control.name}", control.readings))
     if not part.agreeing and not (suspicion.kind == "errors" and admitted):
         result.append(Reason("no healthy witness behind another ISP saw the same in the same seconds"))
-    if reached:
+    if suspicion.kind in CALL_KINDS:
+        return result + (_against_carrier(fleet, suspicion, part, named) if suspicion.kind == "carrier" else [])
+    if reached := _reached_elsewhere(fleet, suspicion, part):
         result.append(Reason("another site reached the same edge in these seconds", tuple(reached)))
+    if called := _calls_made(fleet, suspicion.site, part.core):
+        result.append(Reason("test calls inside the provider's network came about in these seconds", called))
     return result
 
 
-def _reached_elsewhere(
-    suspicion: Suspicion, part: _Part, diagnoses: Sequence[Diagnosis], infos: Mapping[str, SiteInfo]
-) -> list[Citation]:
+def _against_carrier(fleet: Fleet, suspicion: Suspicion, part: _Part, named: bool) -> list[Reason]:
+    """Return why failing calls over a carrier are not held against it."""
+    result = []
+    hull = (part.start.earliest_us, part.end.latest_us)
+    if not named:
+        result.append(Reason("all sites side by side do not show that it was the carrier"))
+    if suspicion.refused:
+        result.append(Reason("a call was refused for the asking or by the callee itself (4xx, 6xx)", suspicion.dead))
+    if not _calls_inside(fleet, suspicion, hull):
+        result.append(Reason("no test call inside the provider's network came about beside them"))
+    reached = _callee_reached(fleet, suspicion, hull)
+    if len(suspicion.callees) < 2 and not reached:
+        result.append(Reason("only one callee was called, and nobody reached it meanwhile: it may be down"))
+    return result
+
+
+def _calls_inside(fleet: Fleet, suspicion: Suspicion, span: Interval) -> tuple[Citation, ...]:
+    """Return the site's good calls inside the network in a stretch; empty where there is none, or one failed."""
+    (diagnosis,) = (d for d in fleet.diagnoses if d.record.site == suspicion.site)
+    calls = diagnosis.groups.calls
+    if any(s.count(f, *span) for s in calls for f in (Fate.LOST, Fate.WRONG)):
+        return ()
+    return cite(diagnosis.record, [s for s in calls if s.count(Fate.ANSWERED, *span)], *span)
+
+
+def _callee_reached(fleet: Fleet, suspicion: Suspicion, span: Interval) -> bool:
+    """Return whether one of the callees was reached meanwhile, by whatever site and carrier."""
+    return any(
+        s.callee in suspicion.callees and s.count(Fate.ANSWERED, *span)
+        for d in fleet.diagnoses for s in d.groups.carrier
+    )  # fmt: skip
+
+
+def _calls_made(fleet: Fleet, site: str, span: Interval) -> tuple[Citation, ...]:
+    """Return the good calls inside the network of a site's provider, of all its sites, in [start_us, end_us)."""
+    found: list[Citation] = []
+    for diagnosis in fleet.diagnoses:
+        if fleet.infos[diagnosis.record.site].provider == fleet.infos[site].provider:
+            made = [s for s in diagnosis.groups.calls if s.count(Fate.ANSWERED, *span)]
+            found += cite(diagnosis.record, made, *span)
+    return tuple(found)
+
+
+def _reached_elsewhere(fleet: Fleet, suspicion: Suspicion, part: _Part) -> list[Citation]:
     """Return what other sites got from the same edge in the certain seconds of the part."""
     failing = {suspicion.site} | {o.site for o in part.agreeing}
     result: list[Citation] = []
-    for diagnosis in diagnoses:
+    for diagnosis in fleet.diagnoses:
         site = diagnosis.record.site
-        if site in failing or infos[site].provider != infos[suspicion.site].provider:
+        if site in failing or fleet.infos[site].provider != fleet.infos[suspicion.site].provider:
             continue
         served = [
             s for s in diagnosis.groups.provider
@@ -233,12 +326,14 @@ def _exclusion(control: Control) -> Exclusion:
 
 def _candidates(suspicion: Suspicion) -> tuple[Side, ...]:
     """Return the sides that the readings leave open: all on the way, unless a control says that it was not clean."""
+    if suspicion.kind == "carrier":
+        return (Side.PROVIDER, Side.CARRIER)
+    if suspicion.kind == "calls":
+        return (Side.CUSTOMER, Side.PROVIDER)
     failed = {c.side for c in suspicion.controls if c.clean is False}
     if failed:
-        order = (Side.CUSTOMER, Side.ISP, Side.TRANSIT, Side.PROVIDER)
-        nearest = min(order.index(side) for side in failed)
-        return order[nearest:]
-    return (Side.CUSTOMER, Side.ISP, Side.TRANSIT, Side.PROVIDER)
+        return ALL_SIDES[min(ALL_SIDES.index(side) for side in failed) :]
+    return ALL_SIDES
 
 
 def _caveats(diagnosis: Diagnosis, hull: Interval) -> tuple[str, ...]:

@@ -28,6 +28,8 @@ class Row(NamedTuple):
     quantum_us: int
     rtt_max_us: int | None
     code: int | None
+    rtt_min_us: int | None = None
+    rtt_mean_us: int | None = None
 
 
 class Point(NamedTuple):
@@ -79,7 +81,10 @@ class Column:
 
 @dataclass(slots=True, eq=False)
 class Series:
-    """All samples of one target of one witness."""
+    """All samples of one target of one witness.
+
+    callee: whom a test call calls; member: which server of the host's set (RFC 3263), 0 where the plan names none.
+    """
 
     site: str
     witness: str
@@ -90,12 +95,19 @@ class Series:
     host: str
     period_us: int
     timeout_us: int
+    callee: str = ""
+    member: int = 0
     rows: list[Row] = field(default_factory=list)
     columns: dict[Fate, Column] = field(default_factory=lambda: {fate: Column() for fate in Fate})
 
     @property
     def key(self) -> tuple[str, str, str, str]:
         return (self.witness, self.target, self.method, self.host)
+
+    @property
+    def server(self) -> str:
+        """The one server that is probed, in words."""
+        return f"{self.host} (server {self.member})" if self.member else self.host
 
     def add(self, fate: Fate, at_us: int, row: int) -> None:
         self.columns[fate].add(at_us, row)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from linewitness.model import Bounds, Fate, Segment, SegmentSpan, State
 from linewitness.settle.intervals import Interval, subtract, union
-from linewitness.settle.local import Cut, Diagnosis, cite
+from linewitness.settle.local import CALL_KINDS, SILENT_KINDS, Cut, Diagnosis, cite
 from linewitness.settle.series import LOST, REPLIED, Series
 from linewitness.settle.states import find_failures, settled
 
@@ -98,8 +98,9 @@ def _own_marks(
     down = []
     marks = []
     if segment is Segment.PROVIDER:
-        down = [(s.start, s.end) for s in diagnosis.suspicions if s.kind != "one_method"]
-        marks = [Mark(DEGRADED, State.DEGRADED, s.start, s.end) for s in diagnosis.suspicions if s.kind == "one_method"]
+        theirs = [s for s in diagnosis.suspicions if s.kind not in CALL_KINDS]
+        down = [(s.start, s.end) for s in theirs if s.kind in SILENT_KINDS]
+        marks = [Mark(DEGRADED, State.DEGRADED, s.start, s.end) for s in theirs if s.kind not in SILENT_KINDS]
     elif segment in (Segment.TRANSIT, Segment.ENDPOINT):
         failures = find_failures(series, REPLIED, series, LOST, barriers, period)
         down = [(f.start, f.end) for f in failures if f.rounds(series) >= record.fail_rounds]

@@ -31,6 +31,8 @@ FATES = {
     codes.FATE_VOID: Fate.VOID,
 }
 LOST_CALLS = (codes.CALL_SILENT, codes.CALL_RINGING)
+WINDOWS = (codes.METHOD_STAMP, codes.METHOD_CALL)
+IF_UP, IF_DOWN = 1, 2  # RFC 2863 ifOperStatus
 SEAM_US = 1_500_000  # batches closer than this leave no hole between them
 
 
@@ -64,6 +66,39 @@ class LinkChange:
     up: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Boot:
+    """A witness began to run at an instant, for the cause that its board gives (codes.RESET_*)."""
+
+    witness: str
+    seq: int
+    boot: int
+    at: Bounds
+    cause: int
+
+
+@dataclass(frozen=True, slots=True)
+class RouterWord:
+    """What a router said of itself at an instant: seconds since it started, whether its line was up; None: not said."""
+
+    witness: str
+    at_us: int
+    uptime_s: int | None
+    line_up: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class SiteInfo:
+    """What the host was told of a site. wired: its witnesses are on a cable; region: empty where not told."""
+
+    site: str
+    isp: str
+    provider: str
+    carrier: str | None = None
+    wired: bool = False
+    region: str = ""
+
+
 @dataclass(slots=True)
 class SiteRecord:
     """All that the witnesses of one site showed in the period, in UTC. measured is by witness."""
@@ -73,6 +108,8 @@ class SiteRecord:
     windows: list[QualityWindow] = field(default_factory=list)
     links: list[LinkChange] = field(default_factory=list)
     measured: dict[str, list[Interval]] = field(default_factory=dict)
+    boots: list[Boot] = field(default_factory=list)
+    router: list[RouterWord] = field(default_factory=list)
     disputed: dict[str, list[Interval]] = field(default_factory=dict)  # the witness's clock is contradicted there
     coverage: list[Coverage] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
@@ -99,6 +136,8 @@ def read_site(
     result.series.sort(key=lambda s: s.key)
     result.windows.sort(key=lambda w: (w.start, w.witness, w.target, w.seq))
     result.links.sort(key=lambda c: (c.at, c.witness, c.seq))
+    result.boots.sort(key=lambda b: (b.at, b.witness, b.seq))
+    result.router.sort(key=lambda w: (w.at_us, w.witness))
     return result
 
 
@@ -175,6 +214,8 @@ class _WitnessReader:
             return
         if target.method == codes.METHOD_LINK:
             return  # the events say when; the reading only for how long
+        if record.UPTIME_S in reading or record.WAN_STATUS in reading:
+            self._read_router(target, reading, _middle(end))
         if not reading.get(record.SENT) and record.CALL not in reading:
             return
         series = self._series_of(target)
@@ -182,13 +223,13 @@ class _WitnessReader:
         seen = reading.get(record.CODES)
         row = Row(
             header.seq, header.boot, start.width_us // 2 + 1, record.SAMPLE_UNIT_US, rtt[3] if rtt else None,
-            seen[-1][0] if seen else None,
+            seen[-1][0] if seen else None, *(rtt[:2] if rtt else (None, None)),
         )  # fmt: skip
-        if record.CALL in reading:
-            series.rows.append(row)
-            series.add(fate_of_call(reading[record.CALL]), _middle(start), len(series.rows) - 1)
-        elif target.method == codes.METHOD_STAMP:
+        if record.SENT in reading and target.method in WINDOWS:
             self.into.windows.append(_window(self.into.site, self.witness, header.seq, target, reading, start, end))
+        if record.CALL in reading:
+            _add_call(series, row, reading, _middle(start))
+        elif target.method == codes.METHOD_STAMP:
             _add_window(series, row, target, reading, _middle(start))
         elif record.SAMPLES in reading:
             series.rows.append(row)
@@ -197,6 +238,13 @@ class _WitnessReader:
         else:
             _add_counted(series, row, target, reading, _middle(start))
 
+    def _read_router(self, target: plan.Target, reading: dict, at_us: int) -> None:
+        """Keep the router's word. What IGD calls uptime is its connection's, not its own."""
+        uptime_s = reading.get(record.UPTIME_S) if target.method == codes.METHOD_SNMP else None
+        status = reading.get(record.WAN_STATUS)
+        line_up = {IF_UP: True, IF_DOWN: False}.get(status) if status is not None else None
+        self.into.router.append(RouterWord(self.witness, at_us, uptime_s, line_up))
+
     def _series_of(self, target: plan.Target) -> Series:
         method = codes.METHOD_NAMES[target.method]
         key = (target.name, method, target.host)
@@ -204,6 +252,7 @@ class _WitnessReader:
             self.series[key] = Series(
                 self.into.site, self.witness, target.name, Segment(codes.SEGMENT_NAMES[target.segment]), method,
                 target.role == codes.ROLE_CONTROL, target.host, target.period_ms * 1000, target.timeout_ms * 1000,
+                target.options.get(plan.OPTION_EXTENSION, ""), target.options.get(plan.OPTION_MEMBER, 0),
             )  # fmt: skip
         return self.series[key]
 
@@ -211,7 +260,11 @@ class _WitnessReader:
         at = clock.place(header.start_us + event[1])
         if at is None:
             return
-        if event[0] in (codes.EVENT_LINK_DOWN, codes.EVENT_LINK_UP):
+        if event[0] == codes.EVENT_BOOT:
+            ran = clock.place(max(0, header.start_us + event[1] - event[5]))
+            if ran is not None:
+                self.into.boots.append(Boot(self.witness, header.seq, header.boot, ran, event[2]))
+        elif event[0] in (codes.EVENT_LINK_DOWN, codes.EVENT_LINK_UP):
             up = event[0] == codes.EVENT_LINK_UP
             if up != self.link_up:
                 self.into.links.append(LinkChange(self.witness, header.seq, at, up))
@@ -262,6 +315,13 @@ def _add_counted(series: Series, row: Row, target: plan.Target, reading: dict, s
     step = reading[record.SPAN_US] // sent
     for i in range(sent):
         series.add(fate, start_us + i * step + step // 2, len(series.rows) - 1)
+
+
+def _add_call(series: Series, row: Row, reading: dict, start_us: int) -> None:
+    """Add a test call as one sample: what failed may have failed at any instant of it."""
+    span_us = reading[record.SPAN_US]
+    series.rows.append(row._replace(slack_us=row.slack_us + span_us // 2 + 1, rtt_max_us=None))
+    series.add(fate_of_call(reading[record.CALL]), start_us + span_us // 2, len(series.rows) - 1)
 
 
 def _add_window(series: Series, row: Row, target: plan.Target, reading: dict, start_us: int) -> None:
