@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from simulations.board import machine as vm_machine
 from simulations.board.calls import Calls
@@ -41,6 +41,17 @@ CONSOLE_FD, TERMINAL_FD = 0, 1
 PIN_CHANGES_KEPT = 256
 # The machine is let out of our sight for so long at most: whoever drives this board may set a timer meanwhile.
 MOST_IDLE_US = 1_000_000
+
+
+class Stall(NamedTuple):
+    """A time, since that boot, in which the flash held the machine's loop up: from the first erase after it had last
+    waited for input to the next such wait. So many erases lie in it, and so many octets were programmed."""
+
+    boot: int
+    begin_us: int
+    end_us: int
+    erases: int
+    programmed_octets: int
 
 
 @dataclass(slots=True)
@@ -71,13 +82,14 @@ class Device:
         mac = b"\x02" + self.unique_id[:5]
         self.nic = Nic(profile, self.scheduler, settings.nic, mac, addresses)
         self.sockets = SocketTable(profile, self.network, self._changed)
-        self._random = random.Random(settings.seed) if settings.seed is not None else random.SystemRandom()
-        self._calls = Calls(self)
+        self.randomness = random.Random(settings.seed) if settings.seed is not None else random.SystemRandom()
+        self.calls = Calls(self)
         self.flash: Flash
         self.machine: Machine | None = None
         self.console = Console(self.reactor, self, settings.repl_port, log)
         self.events: list[dict[str, Any]] = []
         self.boots = 0
+        self.stalls: list[Stall] = []
         self.pins: dict[str, int] = {}
         self.pin_changes: deque[tuple[int, str, int]] = deque(maxlen=PIN_CHANGES_KEPT)
         self.pieces = bytearray()
@@ -98,6 +110,8 @@ class Device:
         self._finished: bytes | None = None
         self._interrupted = False
         self._stall_us = 0
+        self._loops = False  # it has waited for input in this boot
+        self._held_up: tuple[int, int, int] | None = None  # since when; erases and octets programmed before that
         self.watchdog = Watchdog(self.scheduler.call_later, lambda: self.reset("WDT_RESET"))
         self._heap_asked: list[Callable[[int], None]] = []
 
@@ -141,6 +155,8 @@ class Device:
         self._waits_for_command = self._interrupted = False
         self._command = self._finished = None
         self._stall_us = 0
+        self._held_up = None
+        self._loops = False
         self.failure = b""
         self.pieces.clear()
         self.watchdog.stop()
@@ -341,7 +357,7 @@ class Device:
             self._poll = _Poll({}, self.scheduler.now_us() + max(0, struct.unpack("<q", body)[0]), is_sleep=True)
             self._answer_poll()
         elif operation == vm_machine.RANDOM:
-            self._reply(0, self._random.randbytes(struct.unpack("<H", body)[0]))
+            self._reply(0, self.randomness.randbytes(struct.unpack("<H", body)[0]))
         elif operation in (vm_machine.READ, vm_machine.WRITE):
             self._file(operation, body)
         else:
@@ -405,9 +421,9 @@ class Device:
         if name == "reset":
             self._cause_of_call(*arguments)
             return
-        if name.startswith("_") or not hasattr(self._calls, name):
+        if name.startswith("_") or not hasattr(self.calls, name):
             raise ValueError(f"unknown call {name}")
-        result = getattr(self._calls, name)(*arguments)
+        result = getattr(self.calls, name)(*arguments)
         self._reply(0, json.dumps(result).encode())
 
     def _tell_finished(self) -> None:
@@ -422,6 +438,8 @@ class Device:
             self.reset("HARD_RESET")
 
     def _erase_begins(self) -> None:
+        if self._held_up is None and self._loops:
+            self._held_up = (self.now_us(), self._device.erases, self._device.programmed_octets)
         if self.settings.erase_pause:
             self._stall_us += self.profile.erase_ms * 1000
 
@@ -443,6 +461,8 @@ class Device:
         scheduler = self.scheduler
         if not scheduler.virtual or self._heap_asked or self._interrupted or self.console.input:
             return 0
+        if self._held_up is not None:
+            return 0  # we want to see when it waits next
         if self.sockets.input_waits():
             return 0
         limit_us = scheduler.now_us() + MOST_IDLE_US
@@ -452,6 +472,12 @@ class Device:
     # Waiting.
 
     def _begin_poll(self, body: bytes) -> None:
+        if self._held_up is not None:
+            begin_us, erases, octets = self._held_up
+            counts = (self._device.erases - erases, self._device.programmed_octets - octets)
+            self.stalls.append(Stall(self.boots, begin_us, self.now_us(), *counts))
+            self._held_up = None
+        self._loops = True
         timeout_ms = struct.unpack_from("<i", body)[0]
         watched: dict[int, int] = {}
         for offset in range(4, len(body), 3):

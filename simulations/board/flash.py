@@ -46,6 +46,7 @@ class BlockDevice(UserContext):
 
     def __init__(self, size: int, path: Path | None = None) -> None:
         self.programs = 0
+        self.programmed_octets = 0
         self.erases = 0
         self.cut_at: int | None = None
         self.dead = False
@@ -83,6 +84,7 @@ class BlockDevice(UserContext):
         if self.log is not None:
             self.log.append(Operation(offset, len(data), bytes(data)))
         self.programs += 1
+        self.programmed_octets += len(data)
         return 0
 
     def erase(self, cfg: object, block: int) -> int:

@@ -52,6 +52,8 @@ class Machine:
         command = _command(vm, virtual_clock, heap_kb or profile.heap_kb) + pipes
         if vm == "wasm":
             command += [str(romfs.path)] if romfs.size else []
+        elif virtual_clock:
+            command += ["virtual"]
         try:
             self._process = subprocess.Popen(
                 command,
@@ -134,9 +136,9 @@ def _command(vm: str, virtual_clock: bool, heap_kb: int) -> list[str]:
             str(WASM_HEAP_BYTES),
         ]
     if vm == "unix":
-        if virtual_clock:
-            raise vms.VmMissing("the unix machine has no virtual clock; try: the wasm machine")
         binary = vms.unix_binary()
+        if virtual_clock and vms.pointer_octets(binary) == 4:
+            raise vms.VmMissing("a unix machine of 4-octet words has no virtual clock; try: the wasm machine")
         # The boards' words have 4 octets: a machine of 8-octet words needs twice the heap for the same objects.
         heap = (heap_kb + RUNTIME_HEAP_KB) * vms.pointer_octets(binary) // 4
         return [str(binary), "-X", f"heapsize={heap}k", "-m", "board_unix"]

@@ -27,6 +27,14 @@ def make_time(profile):
 
     if host.vbhost is not None:
         ticks_us, ticks_ms = host.vbhost.ticks_us, host.vbhost.ticks_ms
+    elif host.is_virtual:
+
+        def ticks_us():
+            return host.look_us() & (_TICKS_PERIOD - 1)
+
+        def ticks_ms():
+            return host.look_us() // 1000 & (_TICKS_PERIOD - 1)
+
     else:
         start_us = base.ticks_us()
 
