@@ -164,7 +164,7 @@ class App:
         """Each second: what waits for something rare shows that it lives; after a while the crashes are forgotten."""
         self.clock.poke()
         self.commander.poke()
-        if self._crashes and not self._safe and self.clock.now_us() > GOOD_LIFE_US:
+        if self._crashes and not self._safe and self.clock.now_us() > GOOD_LIFE_US and self.slots.left_us():
             self._crashes = 0
             forgive()
 

@@ -9,7 +9,8 @@ import asyncio
 from linewitness_wire import codes
 from linewitness_wire import plan as wire_plan
 
-from .config import ConfigProblem, check_plan, store_plan
+from .config import ConfigProblem, check_plan
+from .journal import paced, replace_slices
 
 LOOK_MS = 1_000
 WAITING_MAX = 4
@@ -72,7 +73,7 @@ class Commander:
 
     async def _accept(self, command, fault: int) -> None:
         async with self._quiet:
-            self._journal.accept_command(command.counter)
+            await paced(self._journal.accept_command_slices(command.counter))
         self._event(codes.EVENT_COMMAND, command.counter, command.code, fault)
 
     async def _plan(self, command) -> None:
@@ -90,7 +91,7 @@ class Commander:
             return
         try:
             async with self._quiet:
-                store_plan(self._plan_path, octets)
+                await paced(replace_slices(self._plan_path, octets))
         except OSError as error:
             self._log("plan not stored: %s; try: remove what is not ours from the board" % error)
             await self._accept(command, codes.FAULT_FLASH)

@@ -13,7 +13,6 @@ A file that does not fit raises ConfigProblem, whose text is one line: what, whe
 """
 
 import json
-import os
 from collections import namedtuple
 
 from linewitness_wire import plan as wire_plan
@@ -135,12 +134,3 @@ def load_plan(path: str, site: str, witness: str) -> tuple:
     except OSError:
         raise _problem("no plan", path)
     return check_plan(octets, site, witness, path), wire_plan.digest(octets)
-
-
-def store_plan(path: str, octets: bytes) -> None:
-    """Put a new plan in the place of the old one; a power cut leaves either whole."""
-    new = path + ".new"
-    with open(new, "wb") as file:
-        file.write(octets)
-        file.flush()
-    os.rename(new, path)

@@ -21,10 +21,14 @@ Rules, whatever the moment at which the power fails:
   own: the same number can't be signed twice. A retired key's batches stay until they are acknowledged.
 - The newest segment is never deleted, so neither is the newest batch. Acknowledged segments go first, oldest first, and
   only when their room is needed; then bodies (never headers) are dropped, oldest quiet ones first, then oldest.
-- Nothing is written but by `open`, `append` and `accept_command`: whoever calls them sees to it that no call-quality
-  window runs. Acknowledgements that come in between are written with the next batch.
+- Nothing is written but by `open`, `append_slices` and `accept_command_slices`: whoever calls them sees to it that no
+  call-quality window runs. Acknowledgements that come in between are written with the next batch.
+- An erase stops these CPUs for tens of milliseconds, so what is written while the loop runs is written in slices, each
+  with one erase at most: littlefs erases a block when a file that was closed is appended to (it copies the last block),
+  one for each block that a write goes on into, and now and then one for what a directory notes of a file.
 """
 
+import asyncio
 import os
 from collections import namedtuple
 
@@ -46,9 +50,11 @@ from .frames import (
     scan,
 )  # fmt: skip
 
-SEGMENT_OCTETS = 16_384
+BLOCK_OCTETS = 4096
+BLOCK_ENDS = (4096, 8188, 12_276, 16_368)  # in a file: littlefs begins every block but the first with pointers
+SEGMENT_OCTETS = BLOCK_ENDS[-1]
+SEGMENT_ROOM_OCTETS = len(BLOCK_ENDS) * BLOCK_OCTETS
 RESERVE_OCTETS = 40_960  # of the file system, for what is not the journal's and for writing a segment again
-BLOCK_OCTETS = 4096  # littlefs gives a file whole blocks
 
 Entry = namedtuple("Entry", ("kid", "seq", "cose", "body", "segment", "end", "trims"))
 """One batch of the journal: kid of its key, sequence number, COSE_Sign1, body or None where it was trimmed; its segment
@@ -59,8 +65,42 @@ class JournalFull(Exception):
     """There is room for no further header; nothing was written."""
 
 
+async def paced(slices) -> None:
+    """Run slices of work with a pause for the loop after each."""
+    try:
+        for _ in slices:
+            await asyncio.sleep_ms(0)
+    finally:
+        slices.close()  # a task that is stopped leaves no file open
+
+
+def _at_once(slices) -> None:
+    """Run them where no loop runs yet."""
+    for _ in slices:
+        pass
+
+
 def _blocks(octets: int) -> int:
-    return (octets + BLOCK_OCTETS - 1) // BLOCK_OCTETS * BLOCK_OCTETS
+    """What a file of so many octets takes of the flash."""
+    blocks = 0
+    while blocks < len(BLOCK_ENDS) and octets > (BLOCK_ENDS[blocks - 1] if blocks else 0):
+        blocks += 1
+    return BLOCK_OCTETS * (blocks + (octets > SEGMENT_OCTETS))
+
+
+def _write_slices(file, at: int, octets: bytes):
+    """Write at the end of a file, which is at `at`; a slice goes no further than its block."""
+    view = memoryview(octets)
+    done = 0
+    while done < len(octets):
+        piece = BLOCK_OCTETS
+        for end in BLOCK_ENDS:
+            if end > at + done:
+                piece = end - at - done
+                break
+        file.write(view[done : done + piece])
+        done += piece
+        yield None
 
 
 def read_checked(path: str) -> "bytes | None":
@@ -75,11 +115,13 @@ def read_checked(path: str) -> "bytes | None":
     return octets[:-4]
 
 
-def write_checked(path: str, octets: bytes) -> None:
-    """Put octets and their check into the place of a file at once: a power cut leaves the old or the new."""
+def replace_slices(path: str, octets: bytes):
+    """Put octets into the place of a file at once: a power cut leaves the old or the new."""
     with open(path + ".new", "wb") as file:
-        file.write(octets + check(octets))
+        yield None
+        yield from _write_slices(file, 0, octets)
         file.flush()
+    yield None
     os.rename(path + ".new", path)
 
 
@@ -130,7 +172,7 @@ class Journal:
         self._recover(numbers)
         if begin_boot:
             self.boot += 1
-            self._write(frame(KIND_BOOT, 0, self.boot, b"", b""), False)
+            _at_once(self._write_slices(frame(KIND_BOOT, 0, self.boot, b"", b""), False))
         segment, kid, seq = self._acknowledged
         self._cursor = (max(self._oldest, segment), 0)
         self._skip = (kid, seq)
@@ -160,10 +202,6 @@ class Journal:
         if isinstance(fields, list):
             segment, kid, seq, self.command_counter, self.anchor = fields
             self._acknowledged = (segment, kid, seq)
-
-    def _store_state(self) -> None:
-        fields = list(self._acknowledged) + [self.command_counter, self.anchor]
-        write_checked(self._folder + "/state", cbor.encode(fields))
 
     def _recover(self, numbers: list) -> None:
         if numbers:
@@ -195,8 +233,8 @@ class Journal:
         seed = self._urandom(32)
         self._hold(seed)
         self.head = chain.START
-        self._begin_segment()
-        write_checked(self._folder + "/key", seed)
+        _at_once(self._begin_segment_slices())
+        _at_once(replace_slices(self._folder + "/key", seed + check(seed)))
 
     def _hold(self, seed: bytes) -> None:
         """Sign with the key of this seed from now on."""
@@ -215,46 +253,49 @@ class Journal:
 
     # --- writing ---
 
-    def append(self, cose_octets: bytes, body: bytes, header, quiet: bool) -> None:
-        """Make the next batch durable and take it for the head.
+    def append_slices(self, cose_octets: bytes, body: bytes, header, quiet: bool):
+        """Make the next batch durable and take it for the head; at the end of the slices, never before, it is.
 
         Raises JournalFull, OSError or a ChainError; then nothing of it counts and the head stays.
         """
         head = chain.follow(self.head, header, cose.digest(cose_octets))
+        octets = frame(KIND_BATCH, FLAG_QUIET if quiet else 0, header.seq, cose_octets, body)
         try:
-            self._write(frame(KIND_BATCH, FLAG_QUIET if quiet else 0, header.seq, cose_octets, body), True)
+            yield from self._write_slices(octets, True)
         except OSError:
             # What failed may have reached the flash whole: signing its number again would be a fork.
             if self._scan(self._newest).head.digest != head.digest:
                 raise
         self.head = head
 
-    def _write(self, octets: bytes, limited: bool) -> None:
+    def _write_slices(self, octets: bytes, limited: bool):
         """Append to the newest segment, or begin one. A BOOT frame is written even where no room is left."""
         at = self._appending_at
         if at is None or at + ACK_FRAME_OCTETS + len(octets) > SEGMENT_OCTETS:
             if limited:
-                self._make_room()
-            at = self._begin_segment()
+                yield from self._make_room_slices()
+            at = yield from self._begin_segment_slices()
         noted = (self._newest, self._acknowledged, self.anchor)
         if noted != self._noted and self._acknowledged[0]:
             known = self._noted is not None and self._noted[0] == self._newest and self._noted[2] == self.anchor
             octets = ack_frame(*self._acknowledged, None if known else self.anchor) + octets
         self._appending_at = None  # until it is known to be whole; after a failure a new segment is begun
         with open(self._segment(self._newest), "ab") as file:
-            file.write(octets)
+            yield from _write_slices(file, at, octets)
             file.flush()
         self._appending_at = at + len(octets)
         self._used_octets += _blocks(self._appending_at) - _blocks(at)
         self._noted = noted
 
-    def _begin_segment(self) -> int:
+    def _begin_segment_slices(self):
         """Begin the newest segment with the head of the chain; return how many octets it has."""
         octets = head_frame(self.kid, self.head, self.boot)
         number = self._newest + 1
         with open(self._segment(number), "wb") as file:
+            yield None
             file.write(octets)
             file.flush()
+        yield None
         self._newest = number
         if not self._oldest:
             self._oldest = number
@@ -268,19 +309,20 @@ class Journal:
     def fill_percent(self) -> int:
         """How much of the room is taken by what is not acknowledged, the segment in which it begins left out."""
         full = self._newest - max(self._oldest, self._acknowledged[0])
-        return full * SEGMENT_OCTETS * 100 // max(self._room_octets, 1)
+        return full * SEGMENT_ROOM_OCTETS * 100 // max(self._room_octets, 1)
 
-    def _make_room(self) -> None:
+    def _make_room_slices(self):
         """Free what a new segment needs. Raises JournalFull."""
-        while self._used_octets + SEGMENT_OCTETS > self._room_octets:
+        while self._used_octets + SEGMENT_ROOM_OCTETS > self._room_octets:
             if self._oldest < min(self._acknowledged[0], self._newest):
                 self._drop_oldest()
+                yield None
             elif self._trimmed_quiet < self._newest:
                 self._trimmed_quiet = max(self._trimmed_quiet + 1, self._oldest)
-                self._trim(self._trimmed_quiet, True)
+                yield from self._trim_slices(self._trimmed_quiet, True)
             elif self._trimmed_all < self._newest:
                 self._trimmed_all = max(self._trimmed_all + 1, self._oldest)
-                self._trim(self._trimmed_all, False)
+                yield from self._trim_slices(self._trimmed_all, False)
             else:
                 raise JournalFull("no room for another header in %d octets" % self._room_octets)
 
@@ -296,7 +338,7 @@ class Journal:
         if self._cursor[0] < self._oldest:
             self._cursor = (self._oldest, 0)
 
-    def _trim(self, number: int, quiet_only: bool) -> None:
+    def _trim_slices(self, number: int, quiet_only: bool):
         """Write a segment again without its (quiet) bodies; a power cut leaves the old or the new."""
         path = self._segment(number)
         dropped = []
@@ -315,9 +357,10 @@ class Journal:
                 if body and each.kind == KIND_BATCH and (each.flags & FLAG_QUIET or not quiet_only):
                     body = b""
                     dropped.append(each.seq)
-                target.write(frame(each.kind, each.flags, each.seq, each.part_a, body))
+                yield from _write_slices(target, size, frame(each.kind, each.flags, each.seq, each.part_a, body))
                 size += FRAME_HEAD_OCTETS + len(each.part_a) + len(body)
             target.flush()
+        yield None
         if not dropped:
             os.remove(path + ".new")
             return
@@ -340,6 +383,8 @@ class Journal:
     def next(self, after: "Entry | None" = None) -> "Entry | None":
         """The oldest batch that is not acknowledged, or the one that follows `after`; None where there is no more."""
         segment, at = self._cursor if after is None else self._behind(after)
+        if segment == self._newest and at == self._appending_at:
+            return None  # as most of the time: the flash is not asked each second
         skip = self._skip if after is None else (after.kid, after.seq)
         entry = None
         while segment and segment <= self._newest:
@@ -399,7 +444,8 @@ class Journal:
                 return seq <= self.head.seq
         return False
 
-    def accept_command(self, counter: int) -> None:
+    def accept_command_slices(self, counter: int):
         """Remember durably that the command with this counter was taken. Raises OSError."""
         self.command_counter = counter
-        self._store_state()
+        state = cbor.encode(list(self._acknowledged) + [counter, self.anchor])
+        yield from replace_slices(self._folder + "/state", state + check(state))

@@ -9,6 +9,8 @@ import hashlib
 
 from linewitness_wire import cose, record
 
+from .journal import paced
+
 
 class BatchSigner:
     """Signs for one place with the journal's key. firmware: its hash (see identity)."""
@@ -35,7 +37,8 @@ class BatchSigner:
             )  # fmt: skip
             payload = record.encode_header(header)
             signature = await self._sign(cose.to_be_signed(self._protected, self._aad, payload))
-            self._journal.append(cose.join(self._journal.kid, payload, signature), body, header, batch.quiet)
+            octets = cose.join(self._journal.kid, payload, signature)
+            await paced(self._journal.append_slices(octets, body, header, batch.quiet))
 
     async def _sign(self, message: bytes) -> bytes:
         slices = self._journal.signer.sign_slices(message)

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from linewitness_wire import codes, plan
-from witness.config import ConfigProblem, check_plan, load_config, load_plan, store_plan
+from witness.config import ConfigProblem, check_plan, load_config, load_plan
+from witness.journal import replace_slices
 
 GOOD: dict[str, Any] = {
     "site": "leeds", "witness": "desk", "board": "pico-w", "network": {"kind": "wifi", "ssid": "x", "password": "y"},
@@ -86,7 +87,8 @@ def make_plan(site: str = "leeds") -> bytes:
 
 def test_a_stored_plan_comes_back_with_its_digest(tmp_path: Path) -> None:
     path = str(tmp_path / "plan.cbor")
-    store_plan(path, make_plan())
+    for _ in replace_slices(path, make_plan()):
+        assert not Path(path).exists()
     loaded, digest = load_plan(path, "leeds", "desk")
     assert loaded.targets[0].host == "gateway"
     assert digest == plan.digest(make_plan())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,9 +15,9 @@ from simulations.board.flash import BlockDevice, Flash
 from simulations.board.flashlog import FlashLog
 from simulations.board.profile import load_profile
 from witness import journal as journal_module
-from witness.journal import BLOCK_OCTETS, RESERVE_OCTETS, SEGMENT_OCTETS, Entry, Journal, JournalFull
+from witness.journal import BLOCK_OCTETS, RESERVE_OCTETS, SEGMENT_ROOM_OCTETS, Entry, Journal, JournalFull
 
-FREE = RESERVE_OCTETS + 40 * SEGMENT_OCTETS
+FREE = RESERVE_OCTETS + 40 * SEGMENT_ROOM_OCTETS
 BODY = 700
 
 
@@ -54,8 +54,13 @@ def sign_next(journal: Journal, start_us: int | None = None) -> tuple[bytes, rec
 
 def append(journal: Journal, quiet: bool = True, body_octets: int = BODY) -> bytes:
     octets, header = sign_next(journal)
-    journal.append(octets, b"b" * body_octets, header, quiet)
+    run(journal.append_slices(octets, b"b" * body_octets, header, quiet))
     return octets
+
+
+def run(slices: Iterator[None]) -> None:
+    for _ in slices:
+        pass
 
 
 def fill(journal: Journal) -> None:
@@ -136,13 +141,13 @@ def test_what_is_acknowledged_is_known_although_the_newest_segment_was_cut_off(t
     drain(journal)
     append(journal)
     # A new segment of which only the HEAD came to be written.
-    journal._begin_segment()
+    run(journal._begin_segment_slices())
     again = make(tmp_path / "journal", begin_boot=False)
     assert [entry.seq for entry in drain(again)] == [11]
 
 
 def test_several_are_under_way_and_a_trim_between_loses_none(tmp_path: Path) -> None:
-    journal = make(tmp_path / "journal", RESERVE_OCTETS + 4 * SEGMENT_OCTETS)
+    journal = make(tmp_path / "journal", RESERVE_OCTETS + 4 * SEGMENT_ROOM_OCTETS)
     for _ in range(30):
         append(journal)
     first = journal.next()
@@ -218,7 +223,7 @@ def test_a_head_older_than_what_was_acknowledged_retires_the_key(tmp_path: Path)
     before = (tmp_path / "journal" / "00000001.seg").read_bytes()
     append(journal)
     drain(journal)
-    journal.accept_command(1)
+    run(journal.accept_command_slices(1))
     (tmp_path / "journal" / "00000001.seg").write_bytes(before)
     again = make(tmp_path / "journal", random=lambda n: b"x" * n)
     assert again.retired
@@ -237,7 +242,7 @@ def test_a_retired_key_s_batches_are_still_sent(tmp_path: Path) -> None:
 
 
 def test_when_full_quiet_bodies_go_first_then_all_bodies_and_never_a_header(tmp_path: Path) -> None:
-    journal = make(tmp_path / "journal", RESERVE_OCTETS + 4 * SEGMENT_OCTETS)
+    journal = make(tmp_path / "journal", RESERVE_OCTETS + 4 * SEGMENT_ROOM_OCTETS)
     written = []
     trimmed: list[int] = []
     for i in range(100):
@@ -254,11 +259,11 @@ def test_when_full_quiet_bodies_go_first_then_all_bodies_and_never_a_header(tmp_
 
 
 def test_without_room_for_another_header_nothing_is_written_and_acknowledging_helps(tmp_path: Path) -> None:
-    journal = make(tmp_path / "journal", RESERVE_OCTETS + 3 * SEGMENT_OCTETS)
+    journal = make(tmp_path / "journal", RESERVE_OCTETS + 3 * SEGMENT_ROOM_OCTETS)
     with pytest.raises(JournalFull):
         fill(journal)
     used = sum(path.stat().st_size for path in (tmp_path / "journal").iterdir())
-    assert used <= 3 * SEGMENT_OCTETS + BLOCK_OCTETS
+    assert used <= 3 * SEGMENT_ROOM_OCTETS + BLOCK_OCTETS
     head = journal.head
     entries = drain(journal)
     assert entries[-1].seq == head.seq
@@ -316,7 +321,7 @@ def test_the_batch_that_a_failing_flash_wrote_whole_is_taken_and_not_signed_agai
 
 PICO = load_profile("pico-w")
 FLASH_OCTETS = 72 * 4096
-LITTLE_FREE = RESERVE_OCTETS + 3 * SEGMENT_OCTETS
+LITTLE_FREE = RESERVE_OCTETS + 3 * SEGMENT_ROOM_OCTETS
 
 
 def script(journal: Journal, mark: Callable[[object], None]) -> None:
@@ -326,7 +331,7 @@ def script(journal: Journal, mark: Callable[[object], None]) -> None:
         octets = append(journal, quiet=i % 3 != 0)
         mark(("durable", journal.kid, journal.head.seq, octets))
         if i == 20:
-            journal.accept_command(7)
+            run(journal.accept_command_slices(7))
             mark(("command", 7))
         if i % 2:
             entry = journal.next()

@@ -66,7 +66,8 @@ class Sealer:
             plan_digest, hashlib.sha256(body).digest(), counts, b"\xaa" * 32,
         )  # fmt: skip
         octets = cose.join(journal.kid, record.encode_header(header), bytes(64))
-        journal.append(octets, body, header, batch.quiet)
+        for _ in journal.append_slices(octets, body, header, batch.quiet):
+            pass
         self._days.made.append((batch, octets))
 
 
