@@ -34,7 +34,13 @@ class Light:
         """Say it for ever; what is said changes only between two cycles."""
         while True:
             flashes = self._state()
-            for step in range(STEPS):
-                self._led(is_lit(flashes, step))
-                await self._clock.sleep_ms(STEP_MS)
+            step = 0
+            while step < STEPS:
+                lit = is_lit(flashes, step)
+                steps = 1
+                while step + steps < STEPS and is_lit(flashes, step + steps) == lit:
+                    steps += 1
+                self._led(lit)
+                await self._clock.sleep_ms(steps * STEP_MS)
+                step += steps
             progress()
