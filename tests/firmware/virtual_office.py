@@ -7,14 +7,15 @@
 Hours pass in seconds, the same each time for the same seed. The world around the board: a gateway with DNS, the ISP's
 first hop, three anchors, the provider's edge (ICMP, TCP, SIP), a session-reflector, three time servers and a broker
 with TLS (a certificate of the office's own authority on P-256), behind the links lan, access, transit and provider.
-The collector is collector.py's. What must never meet a call-quality window (erases, programs, handshakes) is on record
-with its time, see `Disturbance`.
+The collector is collector.py's. What must never meet a call-quality window (erases, programs, handshakes, signatures)
+is on record with its time, see `Disturbance`; how long the flash held the loop up, see `long_stalls`.
 """
 
 from __future__ import annotations
 
 import json
 import time
+from bisect import bisect_left
 from collections.abc import Callable
 from functools import cache
 from itertools import pairwise
@@ -27,7 +28,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from linewitness.device.firmware import compile_firmware
 from linewitness_wire import codes, envelope, plan, record
-from simulations.board.device import Device, Settings
+from simulations.board.device import Device, Settings, Stall
 from simulations.board.emulated import EmulatedNetwork
 from simulations.board.flash import Flash
 from simulations.board.peers.broker import Broker
@@ -114,13 +115,38 @@ def thin_targets() -> list[plan.Target]:
     ]  # fmt: skip
 
 
+def sparse_targets() -> list[plan.Target]:
+    """Five targets, five minutes apart, for batches of ten minutes: months in an hour."""
+    slow = {"period_ms": 300_000, "fast_period_ms": 10_000}
+    window = {plan.OPTION_PACKETS: 50, plan.OPTION_INTERVAL_MS: 20, plan.OPTION_PAYLOAD: 172}
+    return [
+        target("self", codes.SEGMENT_WITNESS, codes.METHOD_SELF, "", period_ms=600_000),
+        target("link", codes.SEGMENT_LAN, codes.METHOD_LINK, "", period_ms=600_000),
+        target("gateway", codes.SEGMENT_ROUTER, codes.METHOD_ICMP, "gateway", **slow),
+        target("edge-sip", codes.SEGMENT_PROVIDER, codes.METHOD_SIP_UDP, EDGE, 5060, **slow),
+        target("reflector", codes.SEGMENT_TRANSIT, codes.METHOD_STAMP, REFLECTOR, 862, period_ms=1_800_000,
+               fast_period_ms=1_800_000, options=window),
+    ]  # fmt: skip
+
+
 def make_plan(targets: list[plan.Target], batch_s: int = 60, issued: int = 1) -> bytes:
     """A plan of this office, encoded."""
     return plan.encode_plan(plan.Plan(SITE, WITNESS, issued, batch_s, targets, 3, 2, [GATEWAY, ANCHORS[0]], list(TIME)))
 
 
+SLOT_US, MINUTE_US = 10_000_000, 60_000_000  # the housekeeping slot ends each minute of the witness's own
+STALL_LIMIT_US = 50_000
+BLINDING_OCTETS = 31  # what a signature, and nothing else, asks of the board's randomness (RFC 8032 needs none)
+
+
+def in_slot(at_us: int) -> bool:
+    """Whether a time since boot lies in a housekeeping slot."""
+    return at_us % MINUTE_US >= MINUTE_US - SLOT_US
+
+
 class Disturbance(NamedTuple):
-    """What stops a board for a while: an erase or a program of the flash, or a TLS handshake; times since that boot."""
+    """What stops a board for a while: an erase or a program of the flash, a TLS handshake or a signature (here without
+    its length); times since that boot."""
 
     boot: int
     begin_us: int
@@ -146,7 +172,8 @@ class VirtualOffice:
     def __init__(
         self, folder: Path, plan_octets: bytes, profile: str = "pico-w", *, tls: bool = True, seed: int = 1,
         filesystem_kb: int | None = None, config: dict[str, Any] | None = None, broker: dict[str, Any] | None = None,
-        spare: dict[str, bytes] | None = None, ca: bytes | None = None,
+        spare: dict[str, bytes] | None = None, ca: bytes | None = None, vm: str = "wasm",
+        heap_kb: int | None = None,
     ) -> None:  # fmt: skip
         self.folder = folder
         self.printed = bytearray()
@@ -155,8 +182,9 @@ class VirtualOffice:
         self.states: list[tuple[int, str]] = []  # (time, what the state topic said)
         self.disturbances: list[Disturbance] = []
         self._kind = BOARD_CODES[profile]
+        self._batch_us = plan.decode_plan(plan_octets).batch_s * 1_000_000
         settings = Settings(
-            self.profile, network=self._network(), virtual_clock=True, seed=seed,
+            self.profile, vm=vm, network=self._network(), virtual_clock=True, seed=seed, heap_kb=heap_kb,
             nic={"ssid": "office", "password": "secret"},
         )  # fmt: skip
         self.device = Device(settings, self.printed.extend)
@@ -268,6 +296,37 @@ class VirtualOffice:
             return program(cfg, block, off, data)
 
         flash.erase, flash.prog = erased, programmed  # type: ignore[method-assign]
+        self._watch_handshakes()
+        self._watch_signatures()
+
+    def _watch_handshakes(self) -> None:
+        calls = self.device.calls
+        wrap, done = calls.tls_wrap, calls.tls_done
+        began_us: dict[int, int] = {}
+
+        def wrapped(fd: int, *arguments: Any) -> None:
+            began_us[fd] = self.device.now_us()
+            wrap(fd, *arguments)
+
+        def asked(fd: int) -> bool:
+            over = done(fd)
+            if over and fd in began_us:
+                begin_us = began_us.pop(fd)
+                self.disturbances.append(Disturbance(self.device.boots, begin_us, self.device.now_us(), "handshake"))
+            return over
+
+        calls.tls_wrap, calls.tls_done = wrapped, asked  # type: ignore[method-assign]
+
+    def _watch_signatures(self) -> None:
+        randomness = self.device.randomness
+        draw = randomness.randbytes
+
+        def drawn(n: int) -> bytes:
+            if n == BLINDING_OCTETS:
+                self._disturb("signature", 0)
+            return draw(n)
+
+        randomness.randbytes = drawn  # type: ignore[method-assign]
 
     def _disturb(self, kind: str, length_us: int) -> None:
         if self.device.machine is not None:
@@ -361,7 +420,8 @@ class VirtualOffice:
 
     def caught_up(self) -> bool:
         """Whether the newest batch that is due has come."""
-        return bool(self.batches) and self.device.now_us() - self.batches[-1].header.end_us < 75_000_000
+        late_us = self._batch_us + 15_000_000
+        return bool(self.batches) and self.device.now_us() - self.batches[-1].header.end_us < late_us
 
     def windows(self) -> list[tuple[int, int, int]]:
         """(boot, begin, end) of every call-quality window that was signed; times since that boot."""
@@ -374,13 +434,25 @@ class VirtualOffice:
         ]
 
     def disturbed_windows(self) -> list[tuple[Any, Disturbance]]:
-        """Windows that an erase, a program or a handshake met."""
+        """Windows that an erase, a program, a handshake or a signature met."""
         found = []
+        ordered = sorted(self.disturbances)
+        longest_us = max((each.end_us - each.begin_us for each in ordered), default=0)
         for boot, begin_us, end_us in self.windows():
-            for each in self.disturbances:
-                if each.boot == boot and each.begin_us < end_us and each.end_us > begin_us:
-                    found.append(((boot, begin_us, end_us), each))
+            at = bisect_left(ordered, (boot, begin_us - longest_us))
+            while at < len(ordered) and ordered[at][:2] < (boot, end_us):
+                if ordered[at].end_us >= begin_us:
+                    found.append(((boot, begin_us, end_us), ordered[at]))
+                at += 1
         return found
+
+    def long_stalls(self) -> list[Stall]:
+        """When the flash held the loop up for more than STALL_LIMIT_US outside the housekeeping slots."""
+        return [
+            stall
+            for stall in self.device.stalls
+            if stall.end_us - stall.begin_us > STALL_LIMIT_US and not in_slot(stall.begin_us)
+        ]
 
 
 class _Accepts:
