@@ -71,7 +71,7 @@ class BlockDevice(UserContext):
         self.cut_at = self.operations + operations
 
     def read(self, cfg: object, block: int, off: int, size: int) -> bytearray:
-        offset = self._offset(cfg, block, off)
+        offset = block * cfg.block_size + off  # type: ignore[attr-defined]  # as _offset, but thousands of times a mount
         return self.buffer[offset : offset + size]
 
     def prog(self, cfg: object, block: int, off: int, data: bytes) -> int:

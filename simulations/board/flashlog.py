@@ -43,15 +43,19 @@ class FlashLog:
         self._device.log = None
 
     def images_torn_every(self, program_octets: int, erase_octets: int, every: int = 1) -> Iterator[Image]:
-        """The flash after a cut at each `every`-th operation, at each multiple of so many octets of it."""
+        """The flash after a cut at each `every`-th operation, at each multiple of so many octets of it.
+
+        Left out is what equals the image before it: more of the operation was done, but nothing changed by that.
+        """
         octets = bytearray(self._start)
         for number, operation in enumerate(self.operations):
             marks = tuple(value for at, value in self._marks if at <= number)
             if number % every == 0:
                 step = erase_octets if operation.data is None else program_octets
+                torn = bytearray(octets)
                 for done in range(0, operation.size, step):
-                    torn = bytearray(octets)
-                    _apply(torn, operation, done)
+                    if done and not _apply(torn, operation, done, done - step):
+                        continue
                     yield Image(number, done * 100 // operation.size, bytes(torn), marks)
             _apply(octets, operation, operation.size)
         yield Image(len(self.operations), 0, bytes(octets), tuple(value for _, value in self._marks))
@@ -70,6 +74,11 @@ class FlashLog:
         yield Image(len(self.operations), 0, bytes(octets), tuple(value for _, value in self._marks))
 
 
-def _apply(octets: bytearray, operation: Operation, done: int) -> None:
+def _apply(octets: bytearray, operation: Operation, done: int, since: int = 0) -> bool:
+    """Do an operation from octet `since` of it to `done`; whether that changed anything."""
     new = bytes([ERASED]) * operation.size if operation.data is None else operation.data
-    octets[operation.offset : operation.offset + done] = new[:done]
+    place = slice(operation.offset + since, operation.offset + done)
+    if octets[place] == new[since:done]:
+        return False
+    octets[place] = new[since:done]
+    return True
