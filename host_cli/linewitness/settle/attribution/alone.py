@@ -22,7 +22,7 @@ OF_THE_NEAR_SIDE = frozenset((
     "dead", "dead_streams", "gateway_echo", "gateway_tcp", "gateway_dead", "gateway_delay", "gateway_jitter", "link",
     "resolver", "hop_dead", "wan_up", "use", "router_uptime_s", "cpu", "boot", "uptime_s", "reset", "public_dns",
     "provider_name", "reflector_loss", "reflector_loss_both", "reflector_jitter", "reflector_delay", "second_loss",
-    "second_jitter", "second_delay", "media_jitter", "edge_echo", "edge_delay", "edge_dead", "anchor1_tcp",
+    "second_jitter", "second_delay", "media_jitter", "edge_dead", "anchor1_tcp",
     "anchor2_tcp", "anchor3_tcp", "anchors_loss", "anchors_tcp",
 ))  # fmt: skip
 

@@ -17,26 +17,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linewitness.settle.attribution.fleet import Fleet
-from linewitness.settle.attribution.found import CARRIER, PROVIDER, ROUTER, UNDETERMINED, Found
+from linewitness.settle.attribution.found import Found
 from linewitness.settle.attribution.quality import BAD_IMPAIRMENT, impairment_of_mos
 from linewitness.settle.attribution.tracks import runs, sticky
 
-GROUP_STAY = 5.5
 END_STAY = 2.0
 MARGIN = 60  # rounds looked at beside a stretch for its ends
 CAUTION = 0.75  # how far from the last good call towards the first failed one an end is set
 REACH = 5  # rounds: about how often a site calls
 COMMON = 0.4
-SITE_STAY = 4.0
 CLEAN_MEDIA = 15.0
 HEALTHY_FAILS = 0.02
-LEAST_SITES, LEAST_ISPS, LEAST_FAILED = 2, 2, 4
-ALONE_FAILED = 5
+LEAST_SITES, LEAST_FAILED = 2, 4
 ENOUGH_FAILED = 6
 PARTING = 4  # so many good calls in a row are no part of a failure
 PARTIAL = 0.85  # a smaller share of failures: calls fail now and then
 CHANCE = 1e-3
-ELSEWHERE = 0.25  # a larger share of failures in the other groups means that it isn't this group's
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,19 +84,7 @@ def _sorted(found: list[tuple[int, int, bool]]) -> Calls:
     )  # fmt: skip
 
 
-def found_by_calls(fleet: Fleet) -> list[Found]:
-    """Return what the test calls of all sites tell of carriers, providers and single sites."""
-    if not fleet.seen:
-        return []
-    outside, inside, whole = calls(fleet)
-    everything = outside
-    outside = but_common(outside, [s.facts.carrier for s in fleet.seen], len(fleet.seen[0]))
-    inside = but_common(inside, [s.facts.provider for s in fleet.seen], len(fleet.seen[0]))
-    whole = but_common(whole, [s.facts.provider for s in fleet.seen], len(fleet.seen[0]))
-    return _carriers(fleet, outside, everything, inside) + _providers(fleet, whole)
-
-
-def _enough(made: Calls, first: int, last: int) -> Calls:
+def enough(made: Calls, first: int, last: int) -> Calls:
     """Return the calls of a stretch, or those of a little longer one where it holds fewer than three."""
     within = made.within(first, last)
     return within if len(within.failed) >= 3 else made.within(first - REACH, last + REACH)
@@ -133,100 +117,13 @@ def windows(groups: Sequence[Calls], rounds: int, bad: float, good: float, stay:
     return [[(int(a), int(b)) for a, b in runs(states)] for states in sticky(evidence, stay)]
 
 
-def _keys(fleet: Fleet, names: tuple[str, ...]) -> dict[Hashable, list[int]]:
+def together(fleet: Fleet, names: tuple[str, ...]) -> dict[Hashable, list[int]]:
     members: dict[Hashable, list[int]] = defaultdict(list)
     for index, seen in enumerate(fleet.seen):
         key = tuple(getattr(seen.facts, name) for name in names)
         if None not in key:
             members[key].append(index)
     return members
-
-
-def _carriers(fleet: Fleet, made: Calls, everything: Calls, inside: Calls) -> list[Found]:
-    """Calls over the carrier failed while those inside the provider's network, beside them, did not."""
-    found: list[Found] = []
-    carriers = [s.facts.carrier for s in fleet.seen]
-    providers = [s.facts.provider for s in fleet.seen]
-    groups = list(_keys(fleet, ("carrier", "region")).values())
-    mines = [made.of(members) for members in groups]
-    for members, mine, stretches in zip(
-        groups, mines, windows(mines, len(fleet.seen[0]), 3.7, 0.7, GROUP_STAY), strict=True
-    ):
-        carrier = carriers[members[0]]
-        others = everything.of([i for i, c in enumerate(carriers) if c != carrier and c is not None])
-        beyond = everything.of([i for i, c in enumerate(carriers) if c == carrier and i not in members])
-        for first, last in stretches:
-            here = mine.within(first, last)
-            hit = [int(i) for i in np.unique(here.site[here.failed])]
-            if int(here.failed.sum()) < (LEAST_FAILED if len(hit) >= LEAST_SITES else ALONE_FAILED):
-                continue
-            control = _enough(others, first, last)
-            if len(control.failed) >= 3 and not differ(here, control):
-                continue
-            beside = inside.of(hit).within(first, last)
-            elsewhere = inside.of([i for i, c in enumerate(carriers) if c != carrier]).within(first, last)
-            if len(beside.failed) < 2 or (len(elsewhere.failed) >= 2 and elsewhere.failed.mean() > 0.5):
-                # Nothing inside to go by, or its callee is down: the same providers' calls over other carriers tell.
-                beside = others.of([i for i, p in enumerate(providers) if p in {providers[h] for h in hit}])
-                beside = _enough(beside, first, last)
-            if len(beside.failed) < 2 or beside.failed.mean() > 0.1:
-                continue  # the calls that do not cross the carrier fail too: it is not the carrier
-            if len(control.failed) < 3:  # the same callee, called over the same carrier from elsewhere
-                control = _enough(beyond, first, last)
-                if not differ(here, control):
-                    control = control.of([])
-            known = len(control.failed) >= 3
-            side, rule = (CARRIER, "carrier") if known else (UNDETERMINED, "carrier_or_callee")
-            start_s, end_s = _ends(fleet, mine, here)
-            for index in members:
-                own = here.of([index])
-                if own.failed.any() and shares(own, here):
-                    ends = _own_ends(fleet, mine.of([index]), own, start_s, end_s, here.failed.mean() < PARTIAL)
-                    found.append(_found(fleet, index, *ends, side, rule, ("none", CARRIER)))
-    return found
-
-
-def _providers(fleet: Fleet, made: Calls) -> list[Found]:
-    """Both calls failed though the way to the edge was whole: the provider's call handling, or this site's own."""
-    found: list[Found] = []
-    providers = [s.facts.provider for s in fleet.seen]
-    groups = list(_keys(fleet, ("provider",)).values())
-    mines = [made.of(members) for members in groups]
-    taken: set[tuple[int, int, int]] = set()
-    for members, mine, stretches in zip(
-        groups, mines, windows(mines, len(fleet.seen[0]), 3.5, 0.4, GROUP_STAY), strict=True
-    ):
-        others = made.of([i for i, p in enumerate(providers) if p != providers[members[0]]])
-        for first, last in stretches:
-            here = mine.within(first, last)
-            hit = [int(i) for i in np.unique(here.site[here.failed]) if here.of([int(i)]).failed.mean() >= 0.45]
-            if len(hit) < LEAST_SITES or len({fleet.seen[i].facts.isp for i in hit}) < LEAST_ISPS:
-                continue
-            control = others.within(first, last)
-            if len(control.failed) >= 3 and control.failed.mean() > ELSEWHERE / 3 and control.failed.sum() >= 2:
-                continue
-            start_s, end_s = _ends(fleet, mine.of(hit), here.of(hit))
-            # Calls alone can't tell the provider from a rule of the customer's own on all its sites there, and a post
-            # that happens to speak of that time makes no accusation that would not stand without it.
-            for index in hit:
-                taken.add((index, first, last))
-                candidates = ("customer", "none", PROVIDER)
-                found.append(_found(fleet, index, start_s, end_s, UNDETERMINED, "calls_or_rule", candidates))
-    sites = [made.of([index]) for index in range(len(fleet.seen))]
-    for index, stretches in enumerate(windows(sites, len(fleet.seen[0]), 3.0, 2.0, SITE_STAY)):
-        for first, last in stretches:
-            if any(i == index and a < last and first < b for i, a, b in taken):
-                continue
-            here = sites[index].within(first, last)
-            if int(here.failed.sum()) < LEAST_FAILED:
-                continue
-            others = made.of([i for i, p in enumerate(providers) if p == providers[index] and i != index])
-            peers = others.within(first, last)
-            alone = len(peers.failed) >= 3 and peers.failed.mean() < 0.2
-            side, rule = (ROUTER, "calls_of_this_site") if alone else (UNDETERMINED, "calls_fail")
-            start_s, end_s = _ends(fleet, sites[index], here)
-            found.append(_found(fleet, index, start_s, end_s, side, rule, ("customer", PROVIDER)))
-    return found
 
 
 def differ(here: Calls, control: Calls) -> bool:
@@ -237,42 +134,22 @@ def differ(here: Calls, control: Calls) -> bool:
     return beyond < CHANCE
 
 
-def _own_ends(
-    fleet: Fleet, made: Calls, own: Calls, start_s: float, end_s: float, partial: bool
-) -> tuple[float, float]:
-    """Return a group's ends, drawn in to where the site's own calls were good: two in a row where calls fail in part.
-
-    An end lies a quarter of the way from the site's failed call to the good one.
-    """
-    seen = fleet.seen[0]
-    needed = 2 if partial else 1
-    good = np.sort(made.round[~made.failed])
-    first, last = int(own.round[own.failed].min()), int(own.round[own.failed].max()) + 1
-    before, after = good[good < first], good[good >= last]
-    low = (start_s - seen.t0_s) / seen.step_s
-    high = (end_s - seen.t0_s) / seen.step_s
-    if int((before >= low).sum()) >= needed:
-        low = max(low, float(before[-1]) + 1 + CAUTION * (first - float(before[-1]) - 1))
-    if int((after < high).sum()) >= needed:
-        high = min(high, float(after[0]) + CAUTION * (last - float(after[0])))
-    return seen.t0_s + low * seen.step_s, seen.t0_s + high * seen.step_s
-
-
-def shares(own: Calls, here: Calls) -> bool:
-    """Return whether a site's calls fail rather as its group's do than as those of a healthy site."""
+def likely(here: Calls) -> tuple[float, float]:
+    """Return how much a failed and a good call say (logarithms of odds) where calls fail at this stretch's rate."""
     rate = float(np.clip(here.failed.mean(), 0.35, 0.95))
-    bad, good = int(own.failed.sum()), int((~own.failed).sum())
-    if bad < 2 and not (here.failed.mean() > 0.6 and good == 0):
-        return False
-    return bool(bad * np.log(rate / HEALTHY_FAILS) + good * np.log((1 - rate) / (1 - HEALTHY_FAILS)) > 2.0)
+    return float(np.log(rate / HEALTHY_FAILS)), float(-np.log((1 - rate) / (1 - HEALTHY_FAILS)))
 
 
-def _ends(fleet: Fleet, made: Calls, here: Calls) -> tuple[float, float]:
+def caution(good: float, failed: float) -> float:
+    """Return where an end is set between a good call's round and a failed one's: nearer the failed one."""
+    return good + CAUTION * (failed - good)
+
+
+def ends(fleet: Fleet, made: Calls, here: Calls) -> tuple[float, float]:
     """Return ends in s: halfway between a group's last good call and its first failed one, and back."""
     seen = fleet.seen[0]
-    rate = float(np.clip(here.failed.mean(), 0.35, 0.95))
     # Within the stretch, what fails at the stretch's own rate: a stray failure beside it moves no end.
-    speaks = float(np.log(rate / HEALTHY_FAILS)), float(-np.log((1 - rate) / (1 - HEALTHY_FAILS)))
+    speaks = likely(here)
     low, high = int(here.round.min()), int(here.round.max())
     base = max(low - MARGIN, 0)
     beside = made.within(base, high + MARGIN)
@@ -292,8 +169,8 @@ def _ends(fleet: Fleet, made: Calls, here: Calls) -> tuple[float, float]:
     after = made.round[(made.round >= last) & ~made.failed]
     sooner = float(before.max() + 1) if len(before) else float(first)
     later = float(after.min()) if len(after) else float(last)
-    start = float(first) if partial else sooner + CAUTION * (first - sooner)
-    end = float(last) if partial else later + CAUTION * (last - later)
+    start = float(first) if partial else caution(sooner, float(first))
+    end = float(last) if partial else caution(later, float(last))
     return seen.t0_s + start * seen.step_s, seen.t0_s + end * seen.step_s
 
 
@@ -307,7 +184,7 @@ def _dense(failed: NDArray[np.int64], good: NDArray[np.int64]) -> NDArray[np.int
     return failed
 
 
-def _found(
+def told(
     fleet: Fleet, index: int, start_s: float, end_s: float, side: str, rule: str, candidates: tuple[str, ...]
 ) -> Found:
     seen = fleet.seen[index]

@@ -21,7 +21,10 @@ from linewitness.settle.attribution.pool import (
     LEAST_USABLE,
     Pool,
     calls_work,
+    edge_suffers,
     made_calls,
+    media_calls,
+    sharing,
     throughout,
 )
 
@@ -72,6 +75,8 @@ def _judge(fleet: Fleet, pool: Pool, e: Episode) -> None:
             e.rule = "transit_not_cleared"
             if _one_region(pool, e) or _one_transit(fleet, pool, e):
                 e.side = TRANSIT
+        elif e.kind == "whole" and _some_sites_only(fleet, pool, e):
+            e.rule, e.candidates = "all_edges_of_some_sites", ("customer", PROVIDER)
         else:
             _provider(fleet, pool, e)
         return
@@ -99,6 +104,24 @@ def _split_by_isp(pool: Pool, e: Episode, good: list[int]) -> bool:
     no trace need name, fails so, while a provider's own failure does not ask who its customers' ISP is."""
     bad_isps, good_isps = ({pool.isp[i] for i in sites} for sites in ([e.index, *e.bad], good))
     return len(good) >= 2 and len(good_isps) >= 1 and not bad_isps & good_isps
+
+
+def _some_sites_only(fleet: Fleet, pool: Pool, e: Episode) -> bool:
+    """Return whether all edges of the provider were out of reach for those sites, and none for others of its customers:
+    a rule of the customer's, pushed to some of its sites, looks so; nothing from outside excludes it."""
+    window = slice(e.first, e.last)
+    edges = [mean(fleet.seen[i]["edge2_dead"][window], fleet.usable[i, window]) for i in [e.index, *e.bad]]
+    known = [dead for dead in edges if dead == dead]
+    provider, edge = pool.provider[e.index], pool.edge[e.index]
+    failing = whole = 0
+    for i, other in enumerate(pool.provider):
+        usable = fleet.usable[i, window]
+        if other == provider and pool.edge[i] != edge and usable.sum() >= LEAST_USABLE * e.rounds:
+            share = float(fleet.sip[i, window][usable].mean())
+            failing += share >= BAD_SHARE
+            whole += share <= GOOD_SHARE
+    everywhere = sum(dead > 0.5 for dead in known) >= max(2.0, 0.7 * len(known)) or failing >= 2
+    return everywhere and len(e.good) + whole >= 2
 
 
 def _transits_cleared(fleet: Fleet, pool: Pool, e: Episode) -> bool:
@@ -137,8 +160,10 @@ def _provider(fleet: Fleet, pool: Pool, e: Episode) -> None:
     if e.kind != "sip":
         if e.kind == "whole" and made >= 3 and failed <= 0.2 * made:
             e.side, e.rule = "none", "edge_degraded"
-            return
-        e.side, e.rule = PROVIDER, f"pooled_{e.kind}"
+        elif e.kind == "media":
+            _media_alone(pool, e)
+        else:
+            e.side, e.rule = PROVIDER, "pooled_whole"
         return
     if e.refused > 0.2:
         e.rule = "asking_refused"
@@ -150,10 +175,13 @@ def _provider(fleet: Fleet, pool: Pool, e: Episode) -> None:
     if e.error > 0.5:
         e.side, e.rule = PROVIDER, "pooled_code"
         return
+    sites = sharing(pool, e)
+    if len({pool.isp[i] for i in sites}) >= 2:
+        made, failed, both = made_calls(pool, sites, slice(*e.inner))
     expected = 0.5 * (1 - e.sip) * made
     enough = failed == made or failed >= max(2.0 if e.sip < 0.2 else 3.0, expected)
     if (both and enough) or (made >= 5 and failed >= 0.8 * made):
-        if throughout(pool, e):
+        if throughout(pool, e, sites):
             e.side, e.rule = PROVIDER, "pooled_sip_calls"
         else:
             e.rule, e.candidates = "calls_only_partly", ("none", PROVIDER)
@@ -163,6 +191,19 @@ def _provider(fleet: Fleet, pool: Pool, e: Episode) -> None:
         e.side, e.rule = PROVIDER, "pooled_sip_tcp"
     else:
         e.rule, e.candidates = "asking_or_service", ("none", PROVIDER)
+
+
+def _media_alone(pool: Pool, e: Episode) -> None:
+    """The media probe alone failed: its far end may be what is down. Test calls tell, or echoes to the same edge."""
+    made, poor = media_calls(pool, e)
+    if made >= 2 and poor >= 0.5 * made:
+        e.side, e.rule = PROVIDER, "pooled_media_calls"
+    elif made >= 3 and poor <= 0.15 * made:
+        e.side, e.rule = "none", "echo_service"
+    elif edge_suffers(pool, e):
+        e.side, e.rule = PROVIDER, "pooled_media_echo"
+    else:
+        e.rule, e.candidates = "media_probe_alone", ("none", PROVIDER)
 
 
 def _own_outage(fleet: Fleet, e: Episode, control: str) -> bool:

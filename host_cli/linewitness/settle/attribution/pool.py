@@ -6,13 +6,16 @@ from itertools import pairwise
 
 import numpy as np
 
-from linewitness.settle.attribution.episode import Episode
+from linewitness.settle.attribution.episode import Episode, mean
 from linewitness.settle.attribution.fleet import Fleet
+from linewitness.settle.attribution.quality import impairment_of_mos
 from linewitness.settle.attribution.rounds import Flags
+from linewitness.settle.attribution.seen import Seen
 
 LEAST_USABLE = 0.4
 BAD_SHARE, GOOD_SHARE = 0.5, 0.15
 TOGETHER_ROUNDS = 3
+MEDIA_SHARE = 0.35  # of what the media probe lost
 
 
 class Pool:
@@ -72,13 +75,23 @@ def calls_work(pool: Pool, e: Episode) -> bool:
     return False
 
 
-def throughout(pool: Pool, e: Episode) -> bool:
-    """Return whether calls failed in every third of the episode in which some were made: a shorter failure of calls
-    within a longer silence to our asking is not that silence's cause."""
+def sharing(pool: Pool, e: Episode) -> list[int]:
+    """Return the episode's sites without those whose own calls came about: their silence has another cause."""
+    sites = []
+    for i in [e.index, *e.bad]:
+        made, failed, _ = made_calls(pool, [i], slice(*e.inner))
+        if made < 2 or failed > 0.2 * made:
+            sites.append(i)
+    return sites
+
+
+def throughout(pool: Pool, e: Episode, sites: list[int]) -> bool:
+    """Return whether those sites' calls failed in every third of the episode in which some were made: where they
+    failed for a part of a longer silence to our asking only, they are not its cause."""
     begin, end = e.inner
     marks = [begin + (end - begin) * third // 3 for third in range(4)]
     for first, last in pairwise(marks):
-        made, failed, _ = made_calls(pool, [e.index, *e.bad], slice(first, last))
+        made, failed, _ = made_calls(pool, sites, slice(first, last))
         if made >= 2 and failed < 0.5 * (1 - e.sip) * made:
             return False
     return True
@@ -108,3 +121,35 @@ def made_calls(pool: Pool, sites: list[int], window: slice) -> tuple[int, int, b
 def _count(pool: Pool, sites: list[int], name: str, window: slice) -> tuple[int, int]:
     values = pool.calls[name][sites, window]
     return int((~np.isnan(values)).sum()), int((values == 0).sum())
+
+
+def media_calls(pool: Pool, e: Episode) -> tuple[int, int]:
+    """Return (made, poor) test calls over the carrier, of the sites whose media failed: poor if not set up, or if they
+    lost at least a fair part of the quality that the media probe lost."""
+    made = poor = 0
+    window = slice(*e.inner)
+    for i in [e.index, *e.bad]:
+        seen = pool.fleet.seen[i]
+        lost = impairment_of_mos(seen["outside_mos"][window]) - impairment_of_mos(np.array(seen.usual("outside_mos")))
+        probe = max(mean(seen["i_media"][window], pool.fleet.seen[i].measured[window]) - seen.usual("i_media"), 8.0)
+        call = seen["outside"][window]
+        made += int((~np.isnan(call)).sum())
+        poor += int(((call == 0) | (lost > MEDIA_SHARE * probe)).sum())
+    return made, poor
+
+
+def edge_suffers(pool: Pool, e: Episode) -> bool:
+    """Return whether echoes to the provider's edge, at the sites whose media failed, lost packets or time like it."""
+    window = slice(*e.inner)
+    shares = []
+    for i in [e.index, *e.bad]:
+        seen, measured = pool.fleet.seen[i], pool.fleet.seen[i].measured[window]
+
+        def above(name: str, seen: Seen = seen, measured: Flags = measured) -> float:
+            return mean(seen[name][window], measured) - seen.usual(name)
+
+        loss, delay = above("media_loss_both"), above("media_delay")
+        echo, late = above("edge_echo"), above("edge_delay")
+        shares += [echo / loss] if loss > 0.01 and echo == echo else []
+        shares += [late / delay] if delay > 8.0 and late == late else []
+    return len(shares) >= 2 and float(np.median(shares)) > MEDIA_SHARE

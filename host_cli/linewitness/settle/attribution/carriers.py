@@ -1,0 +1,145 @@
+"""Carriers: calls over one failed while those that do not cross it, and those over others, did not.
+
+Calls of the sites of one carrier are laid on one time line, region by region and all of them; failures of all calls
+are looked for before those of a part. The callee must be cleared by calls that reached it over another carrier, or
+over the same one from elsewhere; the provider by calls inside its network, or by its calls over other carriers.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from linewitness.settle.attribution.calls import (
+    LEAST_FAILED,
+    LEAST_SITES,
+    PARTIAL,
+    REACH,
+    Calls,
+    caution,
+    differ,
+    ends,
+    enough,
+    likely,
+    together,
+    told,
+    windows,
+)
+from linewitness.settle.attribution.fleet import Fleet
+from linewitness.settle.attribution.found import CARRIER, UNDETERMINED, Found
+
+ALONE_FAILED = 5
+# Who is laid on one time line, and how much a failed and a good call say there.
+PASSES: tuple[tuple[tuple[str, ...], tuple[float, float]], ...] = (
+    (("carrier", "region"), (3.7, 3.0)), (("carrier",), (3.7, 3.0)),
+    (("carrier", "region"), (3.7, 0.7)), (("carrier",), (3.7, 0.7)),
+)  # fmt: skip
+GROUP_STAY = 5.5
+INSIDE_FAILS = 0.1
+
+
+def found_carriers(fleet: Fleet, made: Calls, everything: Calls, inside: Calls) -> list[Found]:
+    """Return the failures of carriers. made: calls over carriers, without those that failed for all of them at once;
+    everything: with those; inside: calls inside the providers' networks."""
+    found: list[Found] = []
+    left: list[tuple[int, int, int, Found]] = []
+    taken: list[list[tuple[int, int]]] = [[] for _ in fleet.seen]
+    for names, (bad, good) in PASSES:
+        groups = list(together(fleet, names).values())
+        lines = [made.of(members) for members in groups]
+        for members, line, stretches in zip(
+            groups, lines, windows(lines, len(fleet.seen[0]), bad, good, GROUP_STAY), strict=True
+        ):
+            for first, last in stretches:
+                here = line.within(first, last)
+                verdict = _verdict(fleet, members, here, (first, last), everything, inside)
+                if verdict is None:
+                    continue
+                start_s, end_s = ends(fleet, line, here)
+                for index in members:
+                    own = here.of([index])
+                    if any(a < last and first < b for a, b in taken[index]) or not shares(own, here):
+                        continue
+                    span = _own_ends(fleet, line, index, here, start_s, end_s)
+                    if verdict[0] == CARRIER:
+                        taken[index].append((first, last))
+                        found.append(told(fleet, index, *span, *verdict, ()))
+                    else:
+                        left.append((index, first, last, told(fleet, index, *span, *verdict, ("none", CARRIER))))
+    return found + [f for index, first, last, f in left if not any(a < last and first < b for a, b in taken[index])]
+
+
+def _verdict(
+    fleet: Fleet, members: list[int], here: Calls, span: tuple[int, int], everything: Calls, inside: Calls
+) -> tuple[str, str] | None:
+    """Return (side, rule) of a stretch in which calls of a group failed; None where it was not the carrier."""
+    carriers = [s.facts.carrier for s in fleet.seen]
+    providers = [s.facts.provider for s in fleet.seen]
+    carrier = carriers[members[0]]
+    others = everything.of([i for i, c in enumerate(carriers) if c != carrier and c is not None])
+    hit = [int(i) for i in np.unique(here.site[here.failed])]
+    if int(here.failed.sum()) < (LEAST_FAILED if len(hit) >= LEAST_SITES else ALONE_FAILED):
+        return None
+    control = enough(others, *span)
+    if len(control.failed) >= 3 and not differ(here, control):
+        return None
+    beside = inside.of(hit).within(*span)
+    elsewhere = inside.of([i for i, c in enumerate(carriers) if c != carrier]).within(*span)
+    if len(beside.failed) < 2 or (len(elsewhere.failed) >= 2 and elsewhere.failed.mean() > 0.5):
+        # Nothing inside to go by, or its callee is down: the same providers' calls over other carriers tell.
+        beside = enough(others.of([i for i, p in enumerate(providers) if p in {providers[h] for h in hit}]), *span)
+    if len(beside.failed) < 2 or beside.failed.mean() > INSIDE_FAILS:
+        return None  # the calls that do not cross the carrier fail too: it is not the carrier
+    if len(control.failed) < 3:  # the same callee, called over the same carrier from elsewhere
+        control = enough(everything.of([i for i, c in enumerate(carriers) if c == carrier and i not in members]), *span)
+        if not differ(here, control):
+            return UNDETERMINED, "carrier_or_callee"
+    return (CARRIER, "carrier") if len(control.failed) >= 3 else (UNDETERMINED, "carrier_or_callee")
+
+
+def shares(own: Calls, here: Calls) -> bool:
+    """Return whether a site's calls fail rather as its group's do than as those of a healthy site."""
+    failing, passing = likely(here)
+    bad, good = int(own.failed.sum()), int((~own.failed).sum())
+    if bad < 2 and not (here.failed.mean() > 0.6 and good == 0):
+        return False
+    return bool(bad * failing - good * passing > 2.0)
+
+
+def _own_ends(fleet: Fleet, line: Calls, index: int, here: Calls, start_s: float, end_s: float) -> tuple[float, float]:
+    """Return a group's ends, drawn in to where the site's own calls were good: two in a row where calls fail in part.
+
+    An end lies a quarter of the way from the site's failed call to the good one.
+    """
+    seen = fleet.seen[0]
+    needed = 2 if here.failed.mean() < PARTIAL else 1
+    made = line.of([index])
+    good = np.sort(made.round[~made.failed])
+    failed = _main(np.sort(here.of([index]).round[here.of([index]).failed]), good, needed, here)
+    first, last = int(failed[0]), int(failed[-1]) + 1
+    before, after = good[good < first], good[good >= last]
+    low = (start_s - seen.t0_s) / seen.step_s
+    high = (end_s - seen.t0_s) / seen.step_s
+    if len(before) and before[-1] >= low and int((before >= low - 2 * REACH).sum()) >= needed:
+        low = max(low, caution(float(before[-1]) + 1, float(first)))
+    if len(after) and after[0] < high and int((after < high + 2 * REACH).sum()) >= needed:
+        high = min(high, caution(float(after[0]), float(last)))
+    return seen.t0_s + low * seen.step_s, seen.t0_s + high * seen.step_s
+
+
+def _main(failed: NDArray[np.int64], good: NDArray[np.int64], parting: int, here: Calls) -> NDArray[np.int64]:
+    """Return those of a site's failed calls that belong together, where its good calls part them: the part in which
+    the whole group's calls say most that they failed."""
+    cuts = [
+        at + 1 for at, (a, b) in enumerate(pairwise(failed))
+        if int(((good > a) & (good < b)).sum()) >= parting
+    ]  # fmt: skip
+    failing, passing = likely(here)
+
+    def speaks(part: NDArray[np.int64]) -> float:
+        group = here.within(int(part[0]), int(part[-1]) + 1)
+        return float(group.failed.sum() * failing - (~group.failed).sum() * passing)
+
+    return max(np.split(failed, cuts), key=speaks)
