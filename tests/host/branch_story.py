@@ -48,7 +48,7 @@ CALL_US, SILENT_US = 16 * SECOND, 20 * SECOND  # what a call takes that is talke
 class Fault:
     """[start_us, end_us) from T0 in which `part` is down for `methods` (all where empty).
 
-    part: link, lan, router, access, the host of a target, or whom it calls; code: probes are answered with that instead.
+    part: link, lan, router, access, the host of a target, or whom it calls; code: what probes are answered instead.
     """
 
     part: str
@@ -118,6 +118,7 @@ class Branch:
     broker_down: tuple[int, int] | None = None  # batches wait for its end
     loss_ppm: int = 0  # of the line, at random, by a hash of probe and time
     plan: Plan = field(init=False)
+    plan_hash: bytes = field(init=False)
 
     def __post_init__(self) -> None:
         targets = [
@@ -128,13 +129,10 @@ class Branch:
             )
             for p in self.probes
         ]  # fmt: skip
-        self.plan = plan.decode_plan(plan.encode_plan(
+        octets = plan.encode_plan(
             Plan(self.site, self.witness, T0, self.batch_us // SECOND, targets, self.fail_rounds, 3, [], [])
-        ))  # fmt: skip
-
-    @property
-    def plan_hash(self) -> bytes:
-        return plan.digest(plan.encode_plan(self.plan))
+        )
+        self.plan, self.plan_hash = plan.decode_plan(octets), plan.digest(octets)
 
     def batches(self) -> list[Batch]:
         """Return the batches of the whole story, decoded from the octets that a witness would have signed."""
@@ -169,7 +167,7 @@ class Branch:
     def _body(self, start_us: int, end_us: int) -> Body:
         readings = []
         for i, probe in enumerate(self.probes):
-            sent = [t for t in self._times(i, probe) if start_us <= t < end_us]
+            sent = self._times(i, probe, start_us, end_us)
             if probe.method == "stamp":
                 readings += [self._window(i, probe, t, start_us) for t in sent]
             elif probe.method == "call":
@@ -178,8 +176,11 @@ class Branch:
                 readings.append(self._reading(i, probe, sent, start_us, end_us))
         return Body(readings, self._events(start_us, end_us))
 
-    def _times(self, i: int, probe: Probe) -> range:
-        return range(70_000 * (i + 1), self.duration_us, probe.period_us)
+    def _times(self, i: int, probe: Probe, start_us: int, end_us: int) -> list[int]:
+        """Return when the probe is sent in [start_us, end_us)."""
+        first_us = 70_000 * (i + 1)
+        rounds = max(0, -(-(start_us - first_us) // probe.period_us))
+        return list(range(first_us + rounds * probe.period_us, end_us, probe.period_us))
 
     def _reading(self, i: int, probe: Probe, sent: list[int], start_us: int, end_us: int) -> dict:
         fates = [self.fate(probe, t) for t in sent]

@@ -435,5 +435,4 @@ def test_a_settlement_survives_its_own_json() -> None:
 
 
 def replace_branch(branch: Branch, **changes: Any) -> Branch:
-    fields = {n: getattr(branch, n) for n in Branch.__dataclass_fields__ if n != "plan"}
-    return Branch(**{**fields, **changes})
+    return replace(branch, **changes)

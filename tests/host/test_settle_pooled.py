@@ -2,33 +2,43 @@
 
 from __future__ import annotations
 
+import functools
+import random
+
+import pytest
 from branch_story import EDGE, MINUTE, SECOND, T0, Branch, Fault, Probe
 from test_settle import CONTRACT, contains, post
 
-from linewitness.model import Settlement, Side
+from linewitness.model import OutagePost, Segment, Settlement, Side
 from linewitness.settle.engine import settle
 from linewitness.settle.pool import MEDIA_ONLY, NOT_EXCLUDED, SIGNALLING_ONLY
-from linewitness.settle.timeline import SiteInfo, read_site
+from linewitness.settle.timeline import Batch, SiteInfo, read_site
 
-HOURS = 3 * 60 * MINUTE
+HOUR = 60 * MINUTE
 ECHO, MOBILE, LANDLINE = "9196", "+447700900001", "+441632960002"
-SLOW = 10 * SECOND
-PROBES = (
-    Probe("gateway", "router", "icmp", period_us=SLOW),
-    Probe("gateway", "router", "dns", period_us=SLOW),
-    Probe("203.0.113.1", "access", "icmp", period_us=SLOW),
-    *(Probe(host, "transit", method, period_us=SLOW)
-      for host in ("192.0.2.1", "198.51.100.1", "203.0.113.77") for method in ("icmp", "tcp")),
-    Probe("198.51.100.9", "transit", "stamp", control=True, period_us=20 * SECOND),
-    Probe("192.0.2.200", "provider", "sip", control=True, period_us=SLOW),
-    Probe("192.0.2.200", "provider", "stamp", control=True, period_us=60 * SECOND),
-    Probe(EDGE, "provider", "sip", period_us=SLOW),
-    Probe(EDGE, "provider", "icmp", period_us=SLOW),
-    Probe(EDGE, "provider", "stamp", period_us=20 * SECOND),
-    Probe(EDGE, "provider", "call", period_us=20 * MINUTE, callee=ECHO),
-    Probe(EDGE, "carrier", "call", period_us=40 * MINUTE, callee=MOBILE),
-    Probe(EDGE, "carrier", "call", period_us=40 * MINUTE + SECOND, callee=LANDLINE),
-)  # fmt: skip
+
+
+def plan_of(probe_us: int, window_us: int) -> tuple[Probe, ...]:
+    """Return what a site is probed with, by the distance of single probes and of call-quality windows."""
+    anchors = ("192.0.2.1", "198.51.100.1", "203.0.113.77")
+    return (
+        Probe("gateway", "router", "icmp", period_us=probe_us),
+        Probe("gateway", "router", "dns", period_us=probe_us),
+        Probe("203.0.113.1", "access", "icmp", period_us=probe_us),
+        *(Probe(host, "transit", method, period_us=probe_us) for host in anchors for method in ("icmp", "tcp")),
+        Probe("198.51.100.9", "transit", "stamp", control=True, period_us=window_us),
+        Probe("192.0.2.200", "provider", "sip", control=True, period_us=probe_us),
+        Probe("192.0.2.200", "provider", "icmp", control=True, period_us=probe_us),
+        Probe(EDGE, "provider", "sip", period_us=probe_us),
+        Probe(EDGE, "provider", "icmp", period_us=probe_us),
+        Probe(EDGE, "provider", "stamp", period_us=window_us),
+        Probe(EDGE, "provider", "call", period_us=20 * MINUTE, callee=ECHO),
+        Probe(EDGE, "carrier", "call", period_us=40 * MINUTE, callee=MOBILE),
+        Probe(EDGE, "carrier", "call", period_us=40 * MINUTE + SECOND, callee=LANDLINE),
+    )
+
+
+PROBES, RARELY = plan_of(15 * SECOND, 30 * SECOND), plan_of(60 * SECOND, 120 * SECOND)
 ISPS = {"leeds": "isp-one", "york": "isp-two", "hull": "isp-one", "bath": "isp-three", "deal": "isp-two"}
 INFOS = {
     site: SiteInfo(site, isp, "acme", "fon" if site in ("bath", "deal") else "tel", True) for site, isp in ISPS.items()
@@ -36,17 +46,38 @@ INFOS = {
 START_US, END_US = 60 * MINUTE + 7_123_456, 92 * MINUTE + 31_654_321
 
 
-def told(faults: dict[str, tuple[Fault, ...]], sites: tuple[str, ...] = ("leeds", "york"), **options) -> Settlement:
-    """Settle three hours of some sites, of which some have faults."""
-    period = (T0, T0 + HOURS)
+Faults = dict[str, tuple[Fault, ...]]
+
+
+@functools.cache
+def batches_of(site: str, faults: tuple[Fault, ...], hours: int) -> tuple[Branch, list[Batch]]:
+    probes = PROBES if hours <= 3 else RARELY
+    branch = Branch(site, faults, probes, duration_us=hours * HOUR, batch_us=MINUTE)
+    return branch, branch.batches()
+
+
+def told(
+    faults: Faults,
+    sites: tuple[str, ...] = ("leeds", "york"),
+    *,
+    posts: tuple[OutagePost, ...] = (),
+    hours: int = 3,
+    shuffle: random.Random | None = None,
+) -> Settlement:
+    """Settle some hours of some sites, of which some have faults; shuffle: batches and sites come in any order."""
+    period = (T0, T0 + hours * HOUR)
     records = []
     for site in sites:
-        branch = Branch(site, faults.get(site, ()), PROBES, duration_us=HOURS, batch_us=MINUTE)
-        records.append(read_site(site, branch.batches(), {branch.plan_hash: branch.plan}, *period))
-    return settle(records, INFOS, options.pop("posts", ()), [CONTRACT], period, **options)
+        branch, batches = batches_of(site, faults.get(site, ()), hours)
+        if shuffle is not None:
+            batches = shuffle.sample(batches, len(batches))
+        records.append(read_site(site, batches, {branch.plan_hash: branch.plan}, *period))
+    if shuffle is not None:
+        shuffle.shuffle(records)
+    return settle(records, INFOS, posts, [CONTRACT], period)
 
 
-def both(*faults: Fault) -> dict[str, tuple[Fault, ...]]:
+def both(*faults: Fault) -> Faults:
     return {"leeds": faults, "york": faults}
 
 
@@ -81,3 +112,72 @@ def test_signalling_and_calls_dead_behind_two_isps_is_the_providers() -> None:
     settlement = told(both(SIGNALLING))
     assert {(v.side, v.kind) for v in settlement.verdicts} == {(Side.PROVIDER, SIGNALLING_ONLY)}
     assert all(v.caveats == (NOT_EXCLUDED,) and not v.claimable for v in settlement.verdicts)
+
+
+def test_options_that_are_limited_while_calls_come_about_convict_nobody() -> None:
+    settlement = told(both(Fault(EDGE, START_US, END_US, ("sip",))), posts=(post(START_US, END_US),))
+    assert {v.side for v in settlement.verdicts} == {Side.UNDETERMINED}
+    for verdict in settlement.verdicts:
+        (called,) = [r for r in verdict.reasons if "came about" in r.text]
+        assert called.readings
+
+
+def test_the_order_of_batches_and_sites_changes_nothing() -> None:
+    faults = {"leeds": (MEDIA,), "york": (MEDIA, Fault("access", 110 * MINUTE, 130 * MINUTE))}
+    assert told(faults).to_json() == told(faults, shuffle=random.Random(4)).to_json()
+
+
+# --- calls ----------------------------------------------------------------------------------------------------------
+
+EVERYBODY = ("leeds", "york", "bath", "deal")
+CALLS_US, CALLED_US = 121 * MINUTE, 279 * MINUTE
+OVER = tuple(Fault(callee, CALLS_US, CALLED_US) for callee in (MOBILE, LANDLINE))
+
+
+def carrier(*faults: Fault) -> Faults:
+    """Faults at the two sites of the carrier `tel`."""
+    return {"leeds": faults, "york": faults}
+
+
+def test_calls_over_one_carrier_that_fail_beside_good_ones_inside_are_the_carriers() -> None:
+    settlement = told(carrier(*OVER), EVERYBODY, hours=7)
+    assert [(v.site, v.side, v.segment) for v in settlement.verdicts] == [
+        ("leeds", Side.CARRIER, Segment.CARRIER), ("york", Side.CARRIER, Segment.CARRIER),
+    ]  # fmt: skip
+    for verdict in settlement.verdicts:
+        assert contains(verdict.start, CALLS_US)
+        assert contains(verdict.end, CALLED_US)
+        assert not verdict.claimable
+        (inside,) = [e.reason for e in verdict.excluded if e.side is Side.PROVIDER]
+        assert all(c.answered == c.sent > 0 for c in inside.readings)
+    account = next(a for a in settlement.accounts if a.site == "leeds")
+    assert account.claimed_s == 0
+    assert dict(account.not_claimable_s)["carrier"] >= (CALLED_US - CALLS_US) // SECOND
+
+
+@pytest.mark.parametrize(
+    ("faults", "why"),
+    [
+        (carrier(OVER[0]), ""),  # the other callee was reached: no failure of the carrier at all
+        ({"leeds": OVER}, "no healthy witness behind another ISP"),
+        (carrier(*(Fault(f.part, f.start_us, f.end_us, (), 486) for f in OVER)), "by the callee itself"),
+        (carrier(*OVER, Fault(ECHO, CALLS_US, CALLED_US)), "a rule of the customer's"),
+        (dict.fromkeys(EVERYBODY, OVER), "do not show that it was the carrier"),
+    ],
+)  # fmt: skip
+def test_a_carrier_is_not_named_in_doubt(faults: Faults, why: str) -> None:
+    verdicts = told(faults, EVERYBODY, hours=7).verdicts
+    assert {v.side for v in verdicts} <= {Side.UNDETERMINED}
+    assert all(any(why in r.text for r in v.reasons) for v in verdicts)
+    assert bool(verdicts) == bool(why)
+
+
+def test_calls_that_fail_while_options_are_answered_are_told_and_accuse_nobody() -> None:
+    settlement = told(both(Fault(ECHO, CALLS_US, CALLED_US)), hours=7)
+    assert [(v.side, v.candidates) for v in settlement.verdicts] == [
+        (Side.UNDETERMINED, (Side.CUSTOMER, Side.PROVIDER))
+    ] * 2  # fmt: skip
+    for verdict in settlement.verdicts:
+        assert contains(verdict.start, CALLS_US)
+        assert contains(verdict.end, CALLED_US)
+        assert ECHO in verdict.reasons[0].text
