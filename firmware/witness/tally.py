@@ -42,7 +42,7 @@ class Tally:
         """Make room for the targets of a plan; what the one before still had is dropped, events stay."""
         self._words = [array("I") for _ in range(targets)]  # ms since start_us << 2 | fate, in the order of sending
         self._rtts_us = [array("I") for _ in range(targets)]  # 0 where there is none
-        self._codes: "list[list[tuple[int, int]]]" = [[] for _ in range(targets)]  # (ms since start_us, code)
+        self._codes: "dict[int, list[tuple[int, int]]]" = {}  # by target: (ms since start_us, code)
         self._in_flight_us: "list[int | None]" = [None] * targets
         self._windows: "list[dict]" = []  # readings with an absolute START_US
         self._fates = bytearray(b"\xff" * targets)  # of the last sample of the batch before that was a measurement
@@ -70,7 +70,7 @@ class Tally:
             self._last_fates[target] = sample.fate
         self._rtts_us[target].append(sample.rtt_us or 0)
         if sample.code is not None:
-            self._codes[target].append((at_ms, sample.code))
+            self._codes.setdefault(target, []).append((at_ms, sample.code))
 
     def add_window(self, target: int, reading: dict) -> None:
         """Take the reading of a call-quality window, without TARGET and with an absolute START_US."""
@@ -138,7 +138,7 @@ class Tally:
             self._words[target] = longest[len(longest) - keep :]
             self._rtts_us[target] = self._rtts_us[target][len(longest) - keep :]
             first_ms = self._words[target][0] >> 2
-            self._codes[target] = [pair for pair in self._codes[target] if pair[0] >= first_ms]
+            self._keep_codes(target, first_ms, 0)
 
     def _decided_until(self) -> int:
         end_us = self._now_us()
@@ -199,7 +199,7 @@ class Tally:
         if void:
             reading[record.SELF_DELAYED] = void
         counts: "dict[int, int]" = {}
-        for at_ms, code in self._codes[target]:
+        for at_ms, code in self._codes.get(target, ()):
             if at_ms < span_ms:
                 counts[code] = counts.get(code, 0) + 1
         if counts:
@@ -212,7 +212,13 @@ class Tally:
         self._words[target] = array("I", [word - (span_ms << 2) for word in self._words[target][n:]])
         self._mixed[target] = _mixed(self._words[target], self._fates[target])[0]
         self._rtts_us[target] = self._rtts_us[target][n:]
-        self._codes[target] = [(ms - span_ms, code) for ms, code in self._codes[target] if ms >= span_ms]
+        self._keep_codes(target, span_ms, span_ms)
+
+    def _keep_codes(self, target: int, from_ms: int, earlier_ms: int) -> None:
+        """Keep a target's codes from from_ms on; what stays counts from earlier_ms later."""
+        kept = [(ms - earlier_ms, code) for ms, code in self._codes.pop(target, ()) if ms >= from_ms]
+        if kept:
+            self._codes[target] = kept
 
     def _take_windows(self, start_us: int, end_us: int) -> list:
         taken = []

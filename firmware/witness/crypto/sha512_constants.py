@@ -1,7 +1,6 @@
 """The eighty round constants of SHA-512 (FIPS 180-4 section 4.2.3).
 
-640 octets: each constant a little-endian 64-bit word, in the order of the rounds, so that the viper rounds read it as
-pairs of 32-bit words, low word first.
+640 octets: each constant a little-endian 64-bit word, in the order of the rounds.
 """
 
 K = (

@@ -13,7 +13,6 @@ import micropython
 
 from .sha512_constants import K
 
-_K = bytearray(K)  # a copy: constants read in place need not be aligned, and an unaligned word faults on a Cortex-M0+
 _W = bytearray(128)  # the last 16 words of the message schedule, a ring
 _MASK = 0xFFFFFFFF
 
@@ -21,7 +20,7 @@ _MASK = 0xFFFFFFFF
 @micropython.viper
 def compress(state: ptr32, octets: ptr8, start: int):
     """Work the block octets[start : start + 128] into `state` (64 octets: eight little-endian 64-bit words)."""
-    k = ptr32(_K)
+    k = ptr8(K)  # octet for octet: read in place they need not be aligned, and an unaligned word faults on a Cortex-M0+
     w = ptr32(_W)
     m = uint(_MASK)
     i = 0
@@ -74,9 +73,11 @@ def compress(state: ptr32, octets: ptr8, start: int):
         # t1 = h + Sigma1(e) + Ch(e, f, g) + k[t] + w[t], gathered in h
         hl = (hl + wl) & m
         hh += wh + uint(hl < wl)
-        tl = uint(k[i])
+        n = i << 2
+        tl = uint(k[n] | k[n + 1] << 8 | k[n + 2] << 16 | k[n + 3] << 24) & m
         hl = (hl + tl) & m
-        hh += uint(k[i + 1]) + uint(hl < tl)
+        n += 4
+        hh += uint(k[n] | k[n + 1] << 8 | k[n + 2] << 16 | k[n + 3] << 24) + uint(hl < tl)
         tl = gl ^ (el & (fl ^ gl))
         hl = (hl + tl) & m
         hh += (gh ^ (eh & (fh ^ gh))) + uint(hl < tl)

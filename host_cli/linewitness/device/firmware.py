@@ -77,11 +77,14 @@ def write_frozen(root: Path, folder: Path) -> Path:
     """Write what MicroPython's build freezes into an image: the modules and a manifest, whose path is returned.
 
     witness/release.py holds what the witness tells as its firmware's hash: firmware_digest of the sources, as they are
-    frozen, in the place of the files below /lib.
+    frozen, in the place of the files below /lib. And it names all modules in a function that nobody calls: names that
+    frozen code imports by are in the image, the others MicroPython would keep in memory, 2 KB of them.
     """
     sources = device_sources(root)
     hashes = {f"{LIB}/{name}": hashlib.sha256(text.encode()).digest() for name, text in sources.items()}
-    sources["witness/release.py"] = f"DIGEST = {firmware_digest(hashes)!r}\n"
+    modules = [name.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for name in sources]
+    imports = "".join(f"    import {name}\n" for name in modules)
+    sources["witness/release.py"] = f"DIGEST = {firmware_digest(hashes)!r}\n\n\ndef names():\n{imports}"
     for name, text in sources.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
