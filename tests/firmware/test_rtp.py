@@ -111,6 +111,22 @@ tell([window.outstanding, stream.echoed, stream.incoming.received])
 
 
 @NEEDS_SOCKETS
+def test_the_last_packets_of_the_call_before_are_no_media_of_this_one():
+    told = run(
+        MARKS,
+        """
+stream.past_ssrc = 7
+late = bytes((0x80, 8, 0, 1)) + bytes((0, 0, 0, 0, 0, 0, 0, 7)) + bytes(160)
+media.source = None
+tell([stream.accept(late, clock.now_us()), stream.incoming is None])
+media.source = here  # where this call's media is to come from: a far end that never changes its source
+tell([stream.accept(late, clock.now_us()), stream.incoming.received])
+""",
+    )
+    assert told == [[False, True], [True, 1]]
+
+
+@NEEDS_SOCKETS
 def test_sound_that_is_not_ours_is_no_echo_and_what_is_no_rtp_is_malformed():
     told = run(
         MARKS,

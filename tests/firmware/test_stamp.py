@@ -185,6 +185,18 @@ def test_a_short_stall_does_not_excuse_loss(machine):
 
 
 @pytest.mark.parametrize("machine", MACHINES)
+def test_short_stalls_one_upon_the_other_are_one_and_what_follows_finds_the_queue_full_once_more(machine):
+    replies = [[i, i, 10 * MS, 0, 0] for i in range(50) if i not in (30, 33, 40)]
+    stalls = [["stall", end_ms * MS, 19 * MS] for end_ms in (600, 620, 640, 660)]
+    reading = play(machine, 50, replies, stalls=stalls)
+    # 30 and 33 (600 and 660 ms) lie in the stretch from 581 ms to an interval past 660; 40 (800 ms) is a loss.
+    assert (reading["sent"], reading["answered"], reading["self_delayed"]) == (50, 47, 2)
+    apart = [["stall", end_ms * MS, 19 * MS] for end_ms in (560, 600, 640, 680)]
+    reading = play(machine, 50, replies, stalls=apart)
+    assert (reading["answered"], reading["self_delayed"]) == (47, 0)
+
+
+@pytest.mark.parametrize("machine", MACHINES)
 def test_nothing_answered_is_all_lost_without_delay_or_rating(machine):
     reading = play(machine, 20, [])
     assert (reading["sent"], reading["answered"], reading["self_delayed"]) == (20, 0, 0)

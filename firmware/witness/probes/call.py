@@ -35,6 +35,7 @@ class Call(SingleShot):
         self._urandom = urandom
         self._agent = agent_of(contact)
         self._secrets = secrets
+        self._past_ssrc: "int | None" = None  # of the far end of the call before, whose last packets may come yet
 
     async def run(self, target: plan.Target, address: str) -> dict:
         """Make one call by way of the server at address; return its reading."""
@@ -122,11 +123,13 @@ class Call(SingleShot):
             self._media.endpoint(answer.address, answer.rtcp_port),
         )
         media = call_media.Media(self._media, self._clock, self._urandom, peers, window, caller, answer.payload_type)
+        media.past_ssrc = self._past_ssrc
         echo = options.get(plan.OPTION_ECHO)
         async with self._quiet:
             start_us, span_us = await media.talk(packets, ECHO_US if echo else 0)
         incoming = media.incoming
         if incoming is not None:
+            self._past_ssrc = incoming.ssrc
             reading[record.MEDIA_IN] = [incoming.expected, incoming.received, incoming.jitter_us]
         if media.report is not None:
             lost = max(0, media.report.lost)

@@ -44,7 +44,8 @@ class Media(Stream):
     """One call's media. dialog: has `hung_up`; kind: RTP payload type; peers: where our RTP and our RTCP go.
 
     The far end's may come from another address: what is RTP of our kind is taken from anywhere. A forger would have to
-    know the call's mark to be counted as an echo.
+    know the call's mark to be counted as an echo. past_ssrc: the far end's synchronization source in the call before,
+    whose last packets are not this call's.
     """
 
     anywhere = True
@@ -63,6 +64,7 @@ class Media(Stream):
         self._packet[rtp.HEADER_OCTETS : rtp.HEADER_OCTETS + TOKEN_OCTETS] = self._token
         self._sent = 0
         self._tail = b""
+        self.past_ssrc: int | None = None
         self.incoming: rtp.Incoming | None = None
         self.echoed = False
         self.sent_as_reported = 0
@@ -130,7 +132,7 @@ class Media(Stream):
         except rtp.Malformed:
             self._window.malformed += known
             return known
-        if not known and packet.payload_type != self._kind:
+        if not known and (packet.payload_type != self._kind or packet.ssrc == self.past_ssrc):
             return False
         if self.incoming is None or self.incoming.ssrc != packet.ssrc:
             self.incoming = rtp.Incoming(packet)

@@ -40,7 +40,8 @@ class Window:
         self._duplicate = 0
         self._reordered = 0
         self._stall_us = 0
-        self._stalls: list[tuple[int, int]] = []
+        self._stalled = (-1 << 30, -1 << 30)  # the newest stretch of stalls, [begin, end)
+        self._stalls: list[tuple[int, int]] = []  # those in which the receive queue may have overflowed
         self._jitter = quality.Jitter()
         self._codes: dict[int, int] = {}
         self._reflected = bytearray((2 * packets + 7) // 8)  # which of the reflector's numbers have come
@@ -70,10 +71,19 @@ class Window:
             self._codes[code] = self._codes.get(code, 0) + 1
 
     def note_stall(self, now_us: int, stall_us: int) -> None:
-        """Take the longest stall since the last call."""
+        """Take the longest stall since the last call. Stalls less than an interval apart are one to the receive queue,
+        which is not empty in between."""
         self._stall_us = max(self._stall_us, stall_us)
-        if stall_us > LOSS_STALL_US:
-            self._stalls.append((now_us - stall_us, now_us))
+        if stall_us <= STALL_US:
+            return
+        begin_us, end_us = self._stalled
+        if now_us - stall_us - end_us >= self._interval_us:
+            begin_us = now_us - stall_us
+        self._stalled = (begin_us, now_us)
+        if now_us - begin_us > LOSS_STALL_US:
+            if self._stalls and self._stalls[-1][0] == begin_us:
+                self._stalls.pop()
+            self._stalls.append(self._stalled)
 
     def note_reply(self, reflected: Reflected, received_us: int, stall_us: int) -> None:
         """Take the reply to a packet that was sent; stall_us is the longest stall since then."""
@@ -118,15 +128,21 @@ class Window:
     # --- when it is over ---
 
     def close(self, link_up: bool) -> None:
-        """Settle what is still unanswered: void where the witness may have lost it, else lost."""
+        """Settle what is still unanswered: void where the witness may have lost it, else lost.
+
+        What had to wait for a stall goes out at once after it, so that its replies may fill the queue a second time:
+        the next packet in turn may find it full too.
+        """
         delays = [rtt_us for rtt_us in self._rtt_us if rtt_us != _NONE]
         usual_us = max(delays) if delays else self._timeout_us
         for sequence in range(self._sent):
             if self._state[sequence] != _OUTSTANDING:
                 continue
             sent_us = self._sent_us[sequence]
-            overflow = any(begin_us - usual_us <= sent_us <= end_us for begin_us, end_us in self._stalls)
-            if overflow or not link_up:
+            for begin_us, end_us in self._stalls:
+                if begin_us - usual_us <= sent_us <= end_us + self._interval_us:
+                    self._state[sequence] = _VOID
+            if not link_up:
                 self._state[sequence] = _VOID
 
     def reading(self, start_us: int, span_us: int, codec: int, buffer_us: int) -> dict:
