@@ -59,11 +59,13 @@ def run_on_board(
     profile: str = "esp32-devkitc",
     network: dict[str, Any] | None = None,
     virtual_clock: bool = False,
+    counted: dict[str, int] | None = None,
 ) -> str:
     """Boot a virtual board with `files` and `main` as /main.py; return what it printed until main.py ended.
 
     `network` as in topology.py; without it the kernel's sockets. With `virtual_clock` time passes as fast as the
-    machine computes, and `timeout_s` stays real. Raises VmError like run_on_vm.
+    machine computes, and `timeout_s` stays real. `counted` gets "queue_drops": datagrams that found a full receive
+    queue. Raises VmError like run_on_vm.
     """
     printed = bytearray()
     settings = Settings(
@@ -87,6 +89,8 @@ def run_on_board(
             if time.monotonic() > end_s:
                 raise VmError(f"not done after {timeout_s} s; printed so far: {printed.decode('utf-8', 'replace')}")
             device.turn(None if virtual_clock else device.scheduler.now_us() + 50_000)
+        if counted is not None:
+            counted["queue_drops"] = device.sockets.queue_drops()
     finally:
         device.close()
     text = printed.decode("utf-8", "replace")

@@ -63,9 +63,15 @@ async def main():
         ("sip", sip, target(codes.METHOD_SIP_UDP, 0, name), edge),
     ):
         told[what] = []
-        for _ in range(6):
+        counted = 0
+        while counted < 3 and len(told[what]) < 60:  # a busy computer's stalls make samples void
             told[what].append(list(await probe.run(target_, address)))
-    window = await stamp.run(target(codes.METHOD_STAMP, 0, {plan.OPTION_PACKETS: 50}), edge)
+            counted += told[what][-1][0] != codes.FATE_VOID
+    for windows in range(1, 6):
+        window = await stamp.run(target(codes.METHOD_STAMP, 0, {plan.OPTION_PACKETS: 50}), edge)
+        if window[record.SELF_DELAYED] <= 25:
+            break
+    told["windows"] = windows
     window[record.TARGET] = 0
     record.check_reading(window)
     told["window"] = {record.READING_NAMES[key]: value for key, value in window.items()}
@@ -96,10 +102,10 @@ def office(**ports: int) -> dict[str, Any]:
 
 
 def usual(samples: list[Any], fate: int, code: int | None, least_us: int) -> bool:
-    """Return whether the samples are of one fate but for what the machine's own stalls made void, and none too fast."""
+    """Return whether three samples that count are of one fate, none too fast; the computer's stalls make more void."""
     counted = [s for s in samples if s[0] != codes.FATE_VOID]
     fast = [s for s in counted if s[2] is not None and s[2] < least_us]
-    return bool(counted) and not fast and {(s[0], s[3]) for s in counted} == {(fate, code)}
+    return len(counted) == 3 and not fast and {(s[0], s[3]) for s in counted} == {(fate, code)}
 
 
 @pytest.mark.parametrize("vm", available_vms())
@@ -123,7 +129,7 @@ def test_every_probe_measures_over_the_emulated_links(vm: str) -> None:
     assert usual(told["tcp hole"], codes.FATE_LOST, None, 0)
     assert usual(told["sip"], codes.FATE_ANSWERED, None, 12_000)
     window = told["window"]
-    assert [struct.unpack(">I", packet[:4])[0] for packet in received] == list(range(50))
+    assert [struct.unpack(">I", packet[:4])[0] for packet in received] == list(range(50)) * told["windows"]
     assert window["sent"] == 50
     assert window["answered"] + window["self_delayed"] in (48, 49, 50)
     assert window["answered"] >= 25
