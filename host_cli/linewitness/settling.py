@@ -43,7 +43,8 @@ def settle_fleet(
     record_at_us: keep what this one says, recorded at that time. Raises Incomplete where nothing was measured.
     """
     known = {
-        s.name: SiteInfo(s.name, s.isp, s.provider, s.carrier, s.network["kind"] == "ethernet") for s in fleet.sites()
+        s.name: SiteInfo(s.name, s.isp, s.provider, s.carrier, s.network["kind"] == "ethernet", s.region)
+        for s in fleet.sites()
     }
     for name in sites:
         if name not in known:

@@ -1,6 +1,7 @@
 """A branch office as its file says: who answers for which segment, how its boards reach the network, what they measure.
 
     name = "leeds"            isp = "..."   provider = "..."   carrier = "..."   time_zone = "Europe/London"
+    region = "..."            (may be left out) which part of the ISP's and the carrier's networks it hangs on
     [network]                 kind = "wifi" | "ethernet", ssid, password = "secret:NAME"
     [plan]                    batch_s, fail_rounds, clear_rounds, resolvers, time_servers; metered = true: no windows
     [[target]]                name, segment, method, role, host, port, period_ms, fast_period_ms, timeout_ms, and the
@@ -55,6 +56,7 @@ SITE_SCHEMA = {
     "isp": str,
     "provider": str,
     "carrier": Optional(str),
+    "region": Optional(str),
     "time_zone": str,
     "network": {"kind": str, "ssid": Optional(str), "password": Optional(str)},
     "plan": {
@@ -86,6 +88,7 @@ class Site:
     network: Table
     plan: Table
     targets: list[Table]
+    region: str = ""
 
     @classmethod
     def read(cls, path: Path) -> Site:
@@ -106,6 +109,7 @@ class Site:
         return cls(
             *(table["name"], table["isp"], table["provider"], carrier, table["time_zone"], network, table["plan"]),
             table["target"],
+            table.get("region", ""),
         )
 
 
