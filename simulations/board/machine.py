@@ -137,8 +137,6 @@ def _command(vm: str, virtual_clock: bool, heap_kb: int) -> list[str]:
         ]
     if vm == "unix":
         binary = vms.unix_binary()
-        if virtual_clock and vms.pointer_octets(binary) == 4:
-            raise vms.VmMissing("a unix machine of 4-octet words has no virtual clock; try: the wasm machine")
         # The boards' words have 4 octets: a machine of 8-octet words needs twice the heap for the same objects.
         heap = (heap_kb + RUNTIME_HEAP_KB) * vms.pointer_octets(binary) // 4
         return [str(binary), "-X", f"heapsize={heap}k", "-m", "board_unix"]
