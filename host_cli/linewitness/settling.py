@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from linewitness.settle import reopened
 from linewitness.settle.calendar import iso
 from linewitness.settle.contract import Contract, load
 from linewitness.settle.engine import settle
+from linewitness.settle.power import MonitorWord
 from linewitness.settle.timeline import Batch, SiteInfo, SiteRecord, read_site
 from linewitness.tickets.events import tickets
 from linewitness_wire import cose, plan, record
@@ -63,8 +65,12 @@ def settle_fleet(
         archived = snapshots(ledger)
         posts = read_posts(ledger, archived)
         reported = tickets(ledger)
-    settlement = settle(records, known, posts, contracts, period, claim_unconfirmed=claim_unconfirmed, tickets=reported)
-    told = sorted(known.values(), key=lambda s: s.site)
+        monitors = sorted(read_monitors(ledger), key=repr)
+    settlement = settle(
+        records, known, posts, contracts, period,
+        claim_unconfirmed=claim_unconfirmed, tickets=reported, monitors=monitors,
+    )  # fmt: skip
+    told = (sorted(known.values(), key=lambda s: s.site), monitors)
     said = reopened.record_of(settlement, taken.inputs(contracts, posts, reported, told, claim_unconfirmed))
     with fleet.ledger() as ledger:
         changes = _compared(ledger, said, record_at_us)
@@ -149,6 +155,18 @@ def read_plans(ledger: Ledger) -> Iterator[tuple[bytes, plan.Plan]]:
             yield item.sha256, plan.decode_plan(item.content)
         except WireError as e:
             raise Refused(f"a plan in the ledger can't be read: {e}", item.name, "linewitness plan publish") from e
+
+
+def read_monitors(ledger: Ledger) -> Iterator[MonitorWord]:
+    """Yield what power monitors said, as `power read` and `power watch` keep it; their silence says nothing."""
+    for item in ledger.items("power"):
+        try:
+            said = json.loads(item.content)
+            if said["reachable"]:
+                word = (said["site"], said["monitor"], said["at_us"], said["mains"], said.get("started_us"))
+                yield MonitorWord(*word)
+        except (ValueError, KeyError, TypeError) as e:
+            raise Refused(f"a power monitor's word can't be read: {e}", item.name, "a backup of the ledger") from e
 
 
 def read_contracts(fleet: Fleet) -> list[Contract]:

@@ -40,6 +40,7 @@ METHODS = {
     "sip": codes.METHOD_SIP_UDP,
     "stamp": codes.METHOD_STAMP,
     "call": codes.METHOD_CALL,
+    "snmp": codes.METHOD_SNMP,
 }
 CALL_US, SILENT_US = 16 * SECOND, 20 * SECOND  # what a call takes that is talked, and one that nobody answers
 
@@ -90,6 +91,8 @@ EDGE, REFLECTOR, GATEWAY = "192.0.2.100", "198.51.100.9", "gateway"
 def _options(probe: Probe) -> dict:
     if probe.method == "stamp":
         return {plan.OPTION_INTERVAL_MS: 20}
+    if probe.method == "snmp":
+        return {plan.OPTION_INDEX: 1, plan.OPTION_SECRET: "snmp"}
     if probe.method == "call":
         return {plan.OPTION_EXTENSION: probe.callee, plan.OPTION_SECONDS: 15, plan.OPTION_ALLOWED: 1,
                 plan.OPTION_CODEC: codes.CODEC_G711_PLC, plan.OPTION_BUFFER_MS: 60}  # fmt: skip
@@ -116,6 +119,9 @@ class Branch:
     first_seq: int = 1
     steps: tuple[tuple[int, int], ...] = ()  # (from true time after T0, step_us) of its UTC
     broker_down: tuple[int, int] | None = None  # batches wait for its end
+    from_us: int = 0  # where its story begins, after T0
+    cause: int | None = None  # of a boot in its first second
+    router_started_us: int = -3_600 * SECOND  # after T0: its uptime by SNMP
     loss_ppm: int = 0  # of the line, at random, by a hash of probe and time
     plan: Plan = field(init=False)
     plan_hash: bytes = field(init=False)
@@ -138,7 +144,7 @@ class Branch:
         """Return the batches of the whole story, decoded from the octets that a witness would have signed."""
         result = []
         previous = record.NO_PREVIOUS
-        for i, start_us in enumerate(range(0, self.duration_us, self.batch_us)):
+        for i, start_us in enumerate(range(self.from_us, self.duration_us, self.batch_us)):
             end_us = start_us + self.batch_us
             body_octets = record.encode_body(self._body(start_us, end_us))
             body = record.decode_body(body_octets)
@@ -193,6 +199,9 @@ class Branch:
         if answered:
             rtt_us = RTT_US[probe.segment]
             reading[record.RTT_US] = [rtt_us, rtt_us, rtt_us, rtt_us + 2_000]
+        if probe.method == "snmp":
+            reading[record.UPTIME_S] = (end_us - self.router_started_us) // SECOND
+            reading[record.RESTARTS] = 0
         if void := fates.count(codes.FATE_VOID):
             reading[record.SELF_DELAYED] = void
         if wrong := fates.count(codes.FATE_WRONG):
@@ -253,6 +262,8 @@ class Branch:
 
     def _events(self, start_us: int, end_us: int) -> list[list[int]]:
         events = []
+        if self.cause is not None:
+            events.append([codes.EVENT_BOOT, self.from_us, self.cause, 0, 0, T0 + self.from_us - self.offset_us])
         for fault in self.faults:
             if fault.part == "link":
                 events.append([codes.EVENT_LINK_DOWN, fault.start_us + NOTICED_US, 1])

@@ -10,11 +10,12 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from linewitness.model import Breach, Finding, OutagePost, Segment, SegmentSpan, Settlement, Side, Ticket, Verdict
-from linewitness.settle import edges, pool, pooled, posts
+from linewitness.settle import edges, pool, pooled, posts, power
 from linewitness.settle.account import EDGE_DEGRADED, SiteEvidence
 from linewitness.settle.contract import Contract
 from linewitness.settle.intervals import Interval
 from linewitness.settle.local import diagnose
+from linewitness.settle.power import MonitorWord
 from linewitness.settle.reckon import reckon
 from linewitness.settle.spans import site_spans
 from linewitness.settle.timeline import SiteInfo, SiteRecord
@@ -31,17 +32,21 @@ def settle(
     *,
     claim_unconfirmed: bool = False,
     tickets: Sequence[Ticket] = (),
+    monitors: Sequence[MonitorWord] = (),
 ) -> Settlement:
     """Return the Settlement of [start_us, end_us).
 
     infos has every site of records; snapshots holds every version of every post; claim_unconfirmed: the operator
-    chooses to claim what no evidence from outside confirms. Work is linear in the samples.
+    chooses to claim what no evidence from outside confirms; monitors: what power monitors at the sites said. Work is
+    linear in the samples.
     """
     diagnoses = [diagnose(record, period) for record in sorted(records, key=lambda r: r.site)]
     current = posts.newest(snapshots)
     engine = pooled.ask([d.record for d in diagnoses], infos, current, period)
     verdicts = pool.verdicts(pool.Fleet(diagnoses, infos, current, engine, claim_unconfirmed))
     verdicts += [v for d in diagnoses for v in edges.degraded(d, period)]
+    powered = [power.power_cuts(d.record, monitors) for d in diagnoses]
+    verdicts += [v for cuts, _ in powered for v in cuts]
     verdicts.sort(key=lambda v: (v.site, v.start, v.end, v.side, v.kind))
     spans = [span for d in diagnoses for span in site_spans(d, period)]
     of_site: defaultdict[str, list[Verdict]] = defaultdict(list)
@@ -71,6 +76,7 @@ def settle(
         for d in diagnoses
         for s in d.silent
     ]
+    found += [f for _, told in powered for f in told]
     found += reckoned.findings
     return Settlement(
         METHOD, *period, tuple(d.record.site for d in diagnoses), tuple(spans), tuple(verdicts), breaches,
