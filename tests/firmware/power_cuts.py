@@ -101,6 +101,7 @@ def cut_everywhere(monkeypatch: pytest.MonkeyPatch, log: FlashLog, images: Itera
             cuts.batches = max(cuts.batches, _recover(free_octets, image))
         except (AssertionError, OSError, WireError) as error:
             cuts.problems.append(f"{where}: {type(error).__name__}: {error}")
+        device.buffer = bytearray()  # the library keeps what it mounted
     return cuts
 
 
