@@ -31,7 +31,6 @@ FATES = {
     codes.FATE_VOID: Fate.VOID,
 }
 LOST_CALLS = (codes.CALL_SILENT, codes.CALL_RINGING)
-WINDOWS = (codes.METHOD_STAMP, codes.METHOD_CALL)
 IF_UP, IF_DOWN = 1, 2  # RFC 2863 ifOperStatus
 SEAM_US = 1_500_000  # batches closer than this leave no hole between them
 
@@ -225,7 +224,10 @@ class _WitnessReader:
             header.seq, header.boot, start.width_us // 2 + 1, record.SAMPLE_UNIT_US, rtt[3] if rtt else None,
             seen[-1][0] if seen else None, *(rtt[:2] if rtt else (None, None)),
         )  # fmt: skip
-        if record.SENT in reading and target.method in WINDOWS:
+        # A call that heard nothing of itself may have been recoded on its way: no window that is all loss.
+        if target.method == codes.METHOD_STAMP or (
+            record.SENT in reading and reading.get(record.CALL) == codes.CALL_DONE
+        ):
             self.into.windows.append(_window(self.into.site, self.witness, header.seq, target, reading, start, end))
         if record.CALL in reading:
             _add_call(series, row, reading, _middle(start))
