@@ -39,7 +39,7 @@ COMMAND_HANDLE = 0xFFFF
 SOFT_RESET = "soft reset"
 CONSOLE_FD, TERMINAL_FD = 0, 1
 PIN_CHANGES_KEPT = 256
-# The machine is let out of our sight for so long at most: whoever drives this board may set a timer meanwhile.
+# The machine is let out of our sight for so long at most, where turn() was not told until when nobody does anything.
 MOST_IDLE_US = 1_000_000
 
 
@@ -109,6 +109,7 @@ class Device:
         self._command: bytes | None = None
         self._finished: bytes | None = None
         self._interrupted = False
+        self._alone_until_us: int | None = None
         self._stall_us = 0
         self._loops = False  # it has waited for input in this boot
         self._held_up: tuple[int, int, int] | None = None  # since when; erases and octets programmed before that
@@ -203,7 +204,8 @@ class Device:
     # The loop.
 
     def turn(self, until_us: int | None = None) -> None:
-        """Let the next thing happen; at most until `until_us`."""
+        """Let the next thing happen; at most until `until_us`, before which nothing comes from outside of the board."""
+        self._alone_until_us = until_us
         poll_until_us = self._poll.until_us if self._poll is not None else None
         times_us = [time_us for time_us in (until_us, poll_until_us) if time_us is not None]
         may_advance = self.machine is None or not self.machine.computing
@@ -465,7 +467,7 @@ class Device:
             return 0  # we want to see when it waits next
         if self.sockets.input_waits():
             return 0
-        limit_us = scheduler.now_us() + MOST_IDLE_US
+        limit_us = scheduler.now_us() + MOST_IDLE_US if self._alone_until_us is None else self._alone_until_us
         due_us = scheduler.next_due_us()
         return (limit_us if due_us is None else min(due_us, limit_us)) - self._boot_us
 
