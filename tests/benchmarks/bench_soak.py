@@ -1,6 +1,6 @@
 """A day of the default plan and a month of a thinned one, in virtual time, with faults at random: what is missing?
 
-    python tests/benchmarks/bench_soak.py [--hours 24] [--days 30] [--seed 1] [--profile pico-w] [--vm unix]
+    python tests/benchmarks/bench_soak.py [--hours 24] [--days 30] [--seed 1] [--profile pico-w] [--vm wasm]
 
 Faults and account are those of tests/firmware/soak.py; the whole firmware runs on a MicroPython machine, TLS to its
 broker and all, with the limits of the board's profile (UDP sockets, queue of datagrams, flash and its erase pauses;
@@ -88,6 +88,9 @@ def main() -> int:
     parser.add_argument("--days", type=float, default=30)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--profile", choices=PROFILES, action="append")
+    parser.add_argument(
+        "--minutes", type=float, default=1e6, help="let each run end early, after so many minutes of real time"
+    )
     parser.add_argument("--vm", choices=("unix", "wasm"), default="unix")
     options = parser.parse_args()
     here = machine()
@@ -106,7 +109,7 @@ def main() -> int:
                 tempfile.TemporaryDirectory(prefix="linewitness-bench-") as folder,
                 VirtualOffice(Path(folder), make_plan(targets(), batch_s), profile, vm=options.vm, **unix) as office,
             ):
-                account = soak(office, hours, options.seed, fault_every_s)
+                account = soak(office, hours, options.seed, fault_every_s, real_s=options.minutes * 60)
             name = f"{profile}, {plan}"
             figures[name] = report(name, account, time.monotonic() - began_s)
             failed = failed or bool(account.problems) or grows(account)

@@ -9,6 +9,7 @@ always with everything well and in the same second of the minute, so that what g
 from __future__ import annotations
 
 import random
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -114,19 +115,24 @@ def faults(office: VirtualOffice) -> dict[str, Fault]:
     return {each.__name__: each for each in every}
 
 
-def soak(office: VirtualOffice, hours: float, seed: int, fault_every_s: float, heap_every_s: float = 600) -> Account:
-    """Run, break, repair; then let everything catch up and take the account."""
+def soak(
+    office: VirtualOffice, hours: float, seed: int, fault_every_s: float, heap_every_s: float = 600,
+    real_s: float = 1e9,
+) -> Account:  # fmt: skip
+    """Run, break, repair; then let everything catch up and take the account. Ends early after so much real time."""
     source = random.Random(seed)
     account = Account(hours)
     ways = faults(office)
     end_us = office.now_us + round(hours * 3600e6)
-    while office.now_us < end_us:
+    stop_s = time.monotonic() + real_s
+    while office.now_us < end_us and time.monotonic() < stop_s:
         _live(office, account, source.uniform(0.5, 1.5) * fault_every_s, heap_every_s)
         way = source.choice(sorted(ways))
         account.faults[way] += 1
         repair = ways[way]()
         office.run_s(source.uniform(*REPAIR_S))
         repair()
+    account.hours = round(office.now_us / 3600e6, 1)
     office.run_until(office.caught_up, 3600)
     _settle(office, account)
     return account
