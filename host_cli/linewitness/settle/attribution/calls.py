@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from math import comb
+from math import exp, lgamma, log
 
 import numpy as np
 from numpy.typing import NDArray
@@ -130,7 +130,12 @@ def differ(here: Calls, control: Calls) -> bool:
     """Return whether so many failures are beyond chance, had these calls failed as the control's did (binomial)."""
     rate = (int(control.failed.sum()) + 1) / (len(control.failed) + 2)
     made, failed = len(here.failed), int(here.failed.sum())
-    beyond = sum(comb(made, n) * rate**n * (1 - rate) ** (made - n) for n in range(failed, made + 1))
+    # By logarithms: the number of ways to choose among a large fleet's calls is no float.
+    ways = lgamma(made + 1)
+    beyond = sum(
+        exp(ways - lgamma(n + 1) - lgamma(made - n + 1) + n * log(rate) + (made - n) * log(1 - rate))
+        for n in range(failed, made + 1)
+    )
     return beyond < CHANCE
 
 
