@@ -44,6 +44,7 @@ def draw_occurrences(
 ) -> list[Occurrence]:
     """Return the world's faults ordered by kind; each lies wholly in [t0, t0 + days)."""
     found: list[Occurrence] = []
+    touching: dict[str, list[int]] = {site.id: [] for site in sites}  # which of them touch a site
     span_s = days * 86400
     for kind in kinds:
         often = style.rate * float(np.exp(rng.normal(0, style.rate_spread)))
@@ -61,12 +62,14 @@ def draw_occurrences(
             start = t0 + rng.uniform(0, span_s - length_s)
             if kind.when or kind.shape == "bell":
                 start = at_local_hour(rng, kind.when or "evening", start, t0, span_s - length_s, sites, hits)
-            below = [o for o in found if not hits.keys().isdisjoint(o.hits)]
+            below = sorted({index for hit in hits for index in touching[hit]})
             if below and rng.random() < style.overlap:
-                under = below[rng.integers(len(below))]
+                under = found[below[rng.integers(len(below))]]
                 start = float(np.clip(rng.uniform(under.start - length_s / 2, under.end), t0, t0 + span_s - length_s))
             start, end = round(start, 1), round(start + length_s, 1)
             amounts = tuple(draw_amount(rng, style, effect) for effect in kind.effects)
+            for hit in hits:
+                touching[hit].append(len(found))
             found.append(
                 Occurrence(
                     f"f{len(found):05d}", kind, start, end, hits, amounts, entity,
