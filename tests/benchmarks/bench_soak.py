@@ -88,9 +88,7 @@ def main() -> int:
     parser.add_argument("--days", type=float, default=30)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--profile", choices=PROFILES, action="append")
-    parser.add_argument(
-        "--minutes", type=float, default=1e6, help="let each run end early, after so many minutes of real time"
-    )
+    parser.add_argument("--minutes", type=float, default=1e6, help="of real time, after which a run ends early")
     parser.add_argument("--vm", choices=("unix", "wasm"), default="unix")
     options = parser.parse_args()
     here = machine()
