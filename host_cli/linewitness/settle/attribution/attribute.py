@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from linewitness.settle.attribution import beside, calls, carriers, episode, far, handling, names, near
 from linewitness.settle.attribution.confidence import confidence
 from linewitness.settle.attribution.fleet import Fleet, gather
-from linewitness.settle.attribution.found import Found
+from linewitness.settle.attribution.found import PROVIDER, UNDETERMINED, Found
 from linewitness.settle.attribution.rounds import Post, Rounds, confirmed
 
 
@@ -23,20 +23,23 @@ def attribute(
 
     blocks_told: the caller says beside each verdict that a block of the only provider at the customer's side is not
     excluded; else such verdicts are left undetermined, as far as no other provider's sites exclude it.
-    A provider's post accuses nobody and clears nobody: it makes a verdict on the provider or its carrier surer.
+    A provider's post accuses nobody by itself: it makes a verdict on the provider or its carrier surer, and where all
+    of the provider's edges were out of reach, it is the word from outside that a block by the customer isn't the cause.
     """
     fleets = [gather(sites, without)] if pooling else (gather([one], without) for one in sites)
     found: list[Found] = []
     provider_of: dict[str, str | None] = {}
     for fleet in fleets:
         fleet.blocks_told = blocks_told
-        beside.settle(fleet, fleet.found_soft)
-        found += fleet.found + fleet.found_soft + names.lies(fleet)
+        found += fleet.found + beside.settled(fleet, fleet.found_soft) + names.lies(fleet)
         found += _far(fleet) + _calls(fleet)
         provider_of |= {seen.facts.site: seen.facts.provider for seen in fleet.seen}
     found = [f for f in found if f.end_s > f.start_s]
     for f in found:
-        f.confidence = confidence(f, confirmed(posts, provider_of[f.site], f.start_s, f.end_s))
+        posted = confirmed(posts, provider_of[f.site], f.start_s, f.end_s)
+        if f.rule == far.ALL_EDGES and not (posted or blocks_told):
+            f.side, f.candidates = UNDETERMINED, ("customer", PROVIDER)
+        f.confidence = confidence(f, posted)
     return sorted(found, key=lambda f: (f.site, f.start_s, f.end_s, f.side))
 
 

@@ -6,15 +6,18 @@ import numpy as np
 
 from linewitness.settle.attribution.fleet import Fleet
 from linewitness.settle.attribution.found import ACCESS, ROUTER, UNDETERMINED, Found
+from linewitness.settle.attribution.quality import BAD_IMPAIRMENT, impairment_of_mos
 from linewitness.settle.attribution.soft import QUEUE, UDP
 
 BAD, GOOD = 0.5, 0.2
 
 
-def settle(fleet: Fleet, found: list[Found]) -> None:
-    """Give the episodes in which only UDP suffered a side, by what the sites beside showed."""
+def settled(fleet: Fleet, found: list[Found]) -> list[Found]:
+    """Return what was found with the sides that were open: where only UDP suffered, or a long queue, the sites beside
+    tell. Nothing is left of it where test calls came about all the while: then it was the probes' own trouble."""
     index_of = {seen.facts.site: index for index, seen in enumerate(fleet.seen)}
-    for f in found:
+    left = [f for f in found if f.side != UDP or not _calls_came_about(fleet, index_of[f.site], f.first, f.last)]
+    for f in left:
         if f.side == QUEUE:
             mine, _, _ = neighbours(fleet, index_of[f.site], f.first, f.last)
             if mine[0] and mine[0] >= mine[1]:
@@ -29,6 +32,20 @@ def settle(fleet: Fleet, found: list[Found]) -> None:
                 f.side, f.rule = ACCESS, "isp_polices_udp"
             else:
                 f.side, f.rule, f.candidates = UNDETERMINED, "udp_only", ("customer", ACCESS)
+    return left
+
+
+def _calls_came_about(fleet: Fleet, index: int, first: int, last: int) -> bool:
+    """Return whether the site's test calls were good meanwhile, or if it makes none those of the sites in like case."""
+    window = slice(first, last)
+    alike = [i for i, soft in enumerate(fleet.soft[:, window]) if soft.mean() >= BAD]
+    for sites, least in (([index], 2), (alike, 4)):
+        calls = np.stack([fleet.seen[i]["outside"][window] for i in sites]) if sites else np.zeros((0, 0))
+        lost = np.stack([impairment_of_mos(fleet.seen[i]["outside_mos"][window]) for i in sites]) if sites else calls
+        made = int((~np.isnan(calls)).sum())
+        if made >= least:
+            return int(((calls == 0) | (lost > BAD_IMPAIRMENT)).sum()) <= 0.2 * made
+    return False
 
 
 def neighbours(fleet: Fleet, index: int, first: int, last: int) -> tuple[tuple[int, int], int, int]:

@@ -38,6 +38,7 @@ PASSES: tuple[tuple[tuple[str, ...], tuple[float, float]], ...] = (
 )  # fmt: skip
 GROUP_STAY = 5.5
 INSIDE_FAILS = 0.1
+SINGLE = 0.6
 
 
 def found_carriers(fleet: Fleet, made: Calls, everything: Calls, inside: Calls) -> list[Found]:
@@ -58,9 +59,12 @@ def found_carriers(fleet: Fleet, made: Calls, everything: Calls, inside: Calls) 
                 if verdict is None:
                     continue
                 start_s, end_s = ends(fleet, line, here)
-                for index in members:
-                    own = here.of([index])
-                    if any(a < last and first < b for a, b in taken[index]) or not shares(own, here):
+                beside = line.within(first - 2 * REACH, last + 2 * REACH)
+                sharing = [index for index in members if shares(fleet, index, here, beside)]
+                if len(sharing) < LEAST_SITES <= len(np.unique(here.site)) - 1:
+                    continue  # one site's calls alone, beside others' of the same carrier: its own affair
+                for index in sharing:
+                    if any(a < last and first < b for a, b in taken[index]):
                         continue
                     span = _own_ends(fleet, line, index, here, start_s, end_s)
                     if verdict[0] == CARRIER:
@@ -99,12 +103,20 @@ def _verdict(
     return (CARRIER, "carrier") if len(control.failed) >= 3 else (UNDETERMINED, "carrier_or_callee")
 
 
-def shares(own: Calls, here: Calls) -> bool:
-    """Return whether a site's calls fail rather as its group's do than as those of a healthy site."""
+def shares(fleet: Fleet, index: int, here: Calls, beside: Calls) -> bool:
+    """Return whether a site's calls fail rather as its group's do than as those of a healthy site.
+
+    One failed call is enough only where the calls of the site's region nearly all failed. beside: the group's calls of
+    a little longer time.
+    """
+    own = here.of([index])
     failing, passing = likely(here)
     bad, good = int(own.failed.sum()), int((~own.failed).sum())
-    if bad < 2 and not (here.failed.mean() > 0.6 and good == 0):
-        return False
+    if bad < 2:
+        region = fleet.seen[index].facts.region
+        near = beside.of([i for i, s in enumerate(fleet.seen) if s.facts.region == region and i != index])
+        if good or not bad or len(near.failed) < 2 or near.failed.mean() <= SINGLE:
+            return False
     return bool(bad * failing - good * passing > 2.0)
 
 

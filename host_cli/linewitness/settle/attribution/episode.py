@@ -14,6 +14,7 @@ from linewitness.settle.attribution.seen import Small
 from linewitness.settle.attribution.tracks import bridged, episodes, runs
 
 OUTSIDE = (TRANSIT, PROVIDER)
+CONTROL_COLUMNS = {"second": "i_second", "reflector": "i_reflector"} | {name: f"{name}_dead" for name in ANCHORS}
 BESIDE = 90  # rounds
 ECHOES = 12  # a round, at the least
 DEAD_MEDIA = 0.9
@@ -25,7 +26,7 @@ class Episode:
     """A stretch [first, last) of one site's rounds in which the way to the provider failed.
 
     kind: sip (signalling only), media (media only), whole (both). began, ended: the rounds of the whole failure that it
-    is a part of."""
+    is a part of. dirty, known: the site's controls that failed with it, and those that were measured."""
 
     index: int
     track: str
@@ -40,6 +41,7 @@ class Episode:
     tcp: float
     media_loss: float
     dirty: tuple[str, ...] = ()
+    known: tuple[str, ...] = ()
     bad: list[int] = field(default_factory=list)
     good: list[int] = field(default_factory=list)
     certain_dirty: tuple[str, ...] = ()
@@ -85,7 +87,7 @@ def far_episodes(fleet: Fleet) -> list[Episode]:
                         index, track, int(first), int(last), int(began), int(ended), "whole" if both > 0.6 else track,
                         mean(seen["sip"], core), mean(seen["sip_error"], core), mean(seen["sip_refused"], core),
                         mean(seen["edge_tcp"], core), mean(seen["media_loss"], core),
-                        _dirty(fleet, index, track, core),
+                        *_dirty(fleet, index, track, core),
                     ))  # fmt: skip
     return found
 
@@ -107,10 +109,14 @@ def _parts(marked: Flags, first: int, last: int, track: str) -> list[tuple[int, 
     return [(a, b) for a, b in pairwise(cuts) if b > a]
 
 
-def _dirty(fleet: Fleet, index: int, track: str, core: Flags) -> tuple[str, ...]:
-    """Return which controls of the site failed in the same rounds, as far as the way to the provider did."""
+def _dirty(fleet: Fleet, index: int, track: str, core: Flags) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return (dirty, known): the controls of the site that failed in the same rounds, as far as the way to the provider
+    did, and those that were measured then."""
     seen = fleet.seen[index]
     dirty = []
+    known = [
+        name for name, column in CONTROL_COLUMNS.items() if not np.isnan(seen[column][core]).all()
+    ]  # fmt: skip
     if track == "sip" and second_fails(fleet, index, core):
         dirty.append("second_sip")
     inside = np.flatnonzero(core)
@@ -133,7 +139,7 @@ def _dirty(fleet: Fleet, index: int, track: str, core: Flags) -> tuple[str, ...]
         slow = delay > 8.0 and _above(seen[f"{name}_delay"][near], core, usual) > 0.5 * delay
         if _above(seen[f"{name}_dead"][near], core, usual) > 0.3 or (track == "media" and (lossy or slow)):
             dirty.append(name)
-    return tuple(dirty)
+    return tuple(dirty), tuple(known)
 
 
 def second_fails(fleet: Fleet, index: int, core: Flags) -> bool:

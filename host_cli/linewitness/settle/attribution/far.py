@@ -35,6 +35,7 @@ CONTROLS = {
 }  # fmt: skip
 MANY_CLEAN = 8
 LEAST_SHARE = 0.15
+ALL_EDGES = "all_edges"  # stands only where a block by the customer is excluded, or told beside it
 
 
 def judge(fleet: Fleet, found: list[Episode]) -> None:
@@ -48,6 +49,9 @@ def judge(fleet: Fleet, found: list[Episode]) -> None:
         _judge(fleet, pool, e)
     _one_cause(pool, found)
     _confirm(fleet, found)
+    for e in found:
+        if e.side == PROVIDER and e.kind == "whole" and _all_edges(fleet, pool, e):
+            e.rule = ALL_EDGES
 
 
 def _judge(fleet: Fleet, pool: Pool, e: Episode) -> None:
@@ -59,6 +63,9 @@ def _judge(fleet: Fleet, pool: Pool, e: Episode) -> None:
         _sip_filter(fleet, pool, e)
         return
     e.certain_dirty = tuple(d for d in dirty if d != "second_sip") if e.kind != "sip" else ()
+    if _shared_way(e):
+        e.side, e.rule = "none", "shared_way"
+        return
     if e.certain_dirty:
         e.side, e.rule = TRANSIT, "transit_shared"
         if not e.bad and not e.good:
@@ -75,8 +82,6 @@ def _judge(fleet: Fleet, pool: Pool, e: Episode) -> None:
             e.rule = "transit_not_cleared"
             if _one_region(pool, e) or _one_transit(fleet, pool, e):
                 e.side = TRANSIT
-        elif e.kind == "whole" and _some_sites_only(fleet, pool, e):
-            e.rule, e.candidates = "all_edges_of_some_sites", ("customer", PROVIDER)
         else:
             _provider(fleet, pool, e)
         return
@@ -99,6 +104,18 @@ def _judge(fleet: Fleet, pool: Pool, e: Episode) -> None:
     e.rule = "no_other_isp"
 
 
+def _shared_way(e: Episode) -> bool:
+    """Return whether every stream of the site suffered: then it is the way that they share, judged elsewhere."""
+    streams = {"second", "reflector"} & set(e.known)
+    anchors = {name for name in e.known if name not in streams}
+    everything = streams | anchors
+    return (
+        bool(streams)
+        and streams <= set(e.certain_dirty)
+        and (len(streams) == 2 or (len(anchors) >= 2 and everything <= set(e.certain_dirty)))
+    )
+
+
 def _split_by_isp(pool: Pool, e: Episode, good: list[int]) -> bool:
     """Return whether all witnesses of some ISPs failed and none of the others': a network that those ISPs share, which
     no trace need name, fails so, while a provider's own failure does not ask who its customers' ISP is."""
@@ -106,22 +123,21 @@ def _split_by_isp(pool: Pool, e: Episode, good: list[int]) -> bool:
     return len(good) >= 2 and len(good_isps) >= 1 and not bad_isps & good_isps
 
 
-def _some_sites_only(fleet: Fleet, pool: Pool, e: Episode) -> bool:
-    """Return whether all edges of the provider were out of reach for those sites, and none for others of its customers:
-    a rule of the customer's, pushed to some of its sites, looks so; nothing from outside excludes it."""
+def _all_edges(fleet: Fleet, pool: Pool, e: Episode) -> bool:
+    """Return whether all edges of the provider were out of reach for the sites that failed, or for others with them.
+
+    A rule of the customer's, pushed to its sites, looks so; no reading excludes it.
+    """
     window = slice(e.first, e.last)
     edges = [mean(fleet.seen[i]["edge2_dead"][window], fleet.usable[i, window]) for i in [e.index, *e.bad]]
     known = [dead for dead in edges if dead == dead]
-    provider, edge = pool.provider[e.index], pool.edge[e.index]
-    failing = whole = 0
+    failing = 0
     for i, other in enumerate(pool.provider):
         usable = fleet.usable[i, window]
-        if other == provider and pool.edge[i] != edge and usable.sum() >= LEAST_USABLE * e.rounds:
-            share = float(fleet.sip[i, window][usable].mean())
-            failing += share >= BAD_SHARE
-            whole += share <= GOOD_SHARE
-    everywhere = sum(dead > 0.5 for dead in known) >= max(2.0, 0.7 * len(known)) or failing >= 2
-    return everywhere and len(e.good) + whole >= 2
+        if other == pool.provider[e.index] and pool.edge[i] != pool.edge[e.index]:
+            enough = usable.sum() >= LEAST_USABLE * e.rounds
+            failing += enough and float(fleet.sip[i, window][usable].mean()) >= BAD_SHARE
+    return sum(dead > 0.5 for dead in known) >= max(2.0, 0.7 * len(known)) or failing >= 2
 
 
 def _transits_cleared(fleet: Fleet, pool: Pool, e: Episode) -> bool:

@@ -26,19 +26,28 @@ def dead_evidence(seen: Seen) -> Small:
 
 
 def power_cuts(seen: Seen) -> list[Found]:
-    """Return the stretches without a row that end in a boot by loss of power."""
+    """Return the stretches without a row that end in a boot by loss of power, unless the router's own uptime says that
+    it had power all the while: then it was the witness's plug."""
     found = []
     for first, last in runs(~seen.measured):
         if first == 0 or last >= len(seen):
             continue
         rebooted = seen["boot"][last] > seen["boot"][first - 1] if not np.isnan(seen["boot"][last]) else False
-        if not rebooted or seen["reset"][last] != RESET_POWER:
+        if not rebooted or seen["reset"][last] != RESET_POWER or _router_stayed_up(seen, first, last):
             continue
         start_s = seen.t0_s + (first + 0.5) * seen.step_s
         up_s = float(seen["uptime_s"][last])
         end_s = seen.t0_s + last * seen.step_s - (up_s if 0 <= up_s < seen.step_s else 0.0)
         found.append(Found(seen.facts.site, start_s, end_s, int(first), int(last), POWER, "power"))
     return found
+
+
+def _router_stayed_up(seen: Seen, first: int, last: int) -> bool:
+    """Return whether the router's uptime went on from before the rounds [first, last) to after them."""
+    uptime = seen["router_uptime_s"]
+    before, after = uptime[max(first - 5, 0) : first], uptime[last : last + 3]
+    before, after = before[~np.isnan(before)], after[~np.isnan(after)]
+    return bool(len(before) and len(after) and after[0] > before[-1])
 
 
 def cuts(seen: Seen, dead: Flags) -> list[Found]:

@@ -27,7 +27,7 @@ DAY_S = 86400.0
 MARGIN_DAYS = 0.5
 LONGEST_DAYS, SHORTEST_DAYS = 16, 3
 HELD_ROUNDS = 8000 * 1440  # of all sites together
-KEPT_OF_POWER = ("boot", "uptime_s", "reset")
+KEPT_OF_POWER = ("boot", "uptime_s", "reset", "router_uptime_s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ class _Dark:
     """Times without a row that are longer than a window can see: of each site, the last row before the next window."""
 
     def __init__(self) -> None:
-        self._last: dict[str, tuple[int, float]] = {}
+        self._last: dict[str, tuple[int, float, float]] = {}
         self.t0_s, self.step_s = 0.0, 1.0
         self.over: list[Found] = []
 
@@ -143,22 +143,27 @@ class _Dark:
             measured = np.flatnonzero(rounds.measured)
             if not len(measured):
                 continue
-            site, boot = rounds.facts.site, rounds.column("boot")
+            site = rounds.facts.site
+            boot, uptime = rounds.column("boot"), rounds.column("router_uptime_s")
             if measured[0] > 0 and site in self._last:
                 self.over += self._cut(window, rounds, int(measured[0]))
             if window.following is not None:
                 before = measured[measured < window.following - window.first]
                 if len(before):
-                    self._last[site] = window.first + int(before[-1]), float(boot[before[-1]])
+                    self._last[site] = (
+                        window.first + int(before[-1]),
+                        float(boot[before[-1]]),
+                        float(uptime[before[-1]]),
+                    )
 
     def _cut(self, window: Window, rounds: Rounds, back: int) -> list[Found]:
         """Return the power cut, if it was one, between the last row before the window and the first one in it."""
-        last, boot = self._last[rounds.facts.site]
+        last, boot, router_uptime_s = self._last[rounds.facts.site]
         count = window.first + back - last + 1
         measured = np.zeros(count, bool)
         measured[[0, -1]] = True
         values = {name: np.full(count, np.nan, np.float32) for name in KEPT_OF_POWER}
-        values["boot"][0] = boot
+        values["boot"][0], values["router_uptime_s"][0] = boot, router_uptime_s
         for name in KEPT_OF_POWER:
             values[name][-1] = rounds.column(name)[back]
         t0_s = self.t0_s + last * self.step_s
