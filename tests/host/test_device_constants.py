@@ -1,4 +1,4 @@
-"""Named numbers are put into the firmware's sources before they are compiled, and nothing else is changed."""
+"""Named numbers are put into the firmware's sources before they are compiled, and what no board uses is left out."""
 
 from __future__ import annotations
 
@@ -44,11 +44,49 @@ def test_a_name_that_is_bound_twice_is_no_constant() -> None:
     assert put_in({"a.py": source})["a.py"] == source
 
 
+def test_what_neither_a_module_nor_a_script_uses_is_left_out() -> None:
+    shared = """from .errors import Refused, Late
+WORDS = ("a", "b")
+def encode(x):
+    if x < 0:
+        raise Late
+    return _pack(x)
+def decode(x):
+    raise Refused(WORDS[_unpack(x)])
+def _pack(x):
+    return x
+def _unpack(x):
+    return _unpack(x - 1) if x else 0
+"""
+    errors = "class Late(Exception):\n    pass\nclass Refused(Exception):\n    pass\n"
+    sources = {"wire/shared.py": shared, "wire/errors.py": errors}
+    out = put_in(sources, {"main.py": "from wire.shared import encode\nencode(1)\n"})
+    assert out["wire/shared.py"].splitlines() == [
+        "from .errors import Late", "", *shared.splitlines()[2:6], "", "", *shared.splitlines()[8:10],
+        *shared.splitlines()[10:],
+    ]  # fmt: skip
+    assert out["wire/errors.py"].splitlines() == ["class Late(Exception):", "    pass", "", ""]
+    assert put_in(sources) == sources, "without the scripts nobody can know"
+
+
+def test_what_is_used_by_way_of_another_module_stays() -> None:
+    sources = {"a.py": "def f():\n    pass\n", "b.py": "from a import f\n", "c.py": "from b import f\nf()\n"}
+    assert put_in(sources, {"main.py": "import c\n"}) == sources
+
+
 def test_lines_stay_where_they_are_in_the_whole_firmware() -> None:
     root = source_folder()
     for name, text in device_sources(root).items():
         before = (root / name).read_text(encoding="utf-8")
         assert len(text.splitlines()) == len(before.splitlines()), name
-        places = [(node.lineno, node.name) for node in ast.walk(ast.parse(before)) if isinstance(node, ast.FunctionDef)]
-        after = [(node.lineno, node.name) for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef)]
-        assert places == after, name
+        places = {(node.lineno, node.name) for node in ast.walk(ast.parse(before)) if isinstance(node, ast.FunctionDef)}
+        after = {(node.lineno, node.name) for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef)}
+        assert after <= places, name
+
+
+def test_what_only_the_host_does_is_not_on_the_board() -> None:
+    sources = device_sources(source_folder())
+    assert "def encode_batch(" in sources["linewitness_wire/envelope.py"]
+    for name, gone in (("envelope", "encode_ack"), ("record", "decode_body"), ("plan", "encode_plan")):
+        assert f"def {gone}(" in (source_folder() / f"linewitness_wire/{name}.py").read_text(encoding="utf-8")
+        assert f"def {gone}(" not in sources[f"linewitness_wire/{name}.py"]

@@ -1,9 +1,10 @@
-"""Named numbers of the firmware's sources, put in as numbers before they are compiled.
+"""Named numbers of the firmware's sources, put in as numbers before they are compiled; what no board uses, left out.
 
 `codes.METHOD_DNS` is good to read and dear to keep: on the board each such name is an entry in its module's dict, an
 interned string and a look-up. Every integer that a module of the firmware binds once, at its top level, to a name in
 capitals is put in wherever the firmware's modules load that name; definitions and imports that nothing needs any more
-are taken out. Lines stay where they are, so that a traceback from a board still names the line of the source.
+are taken out. So are functions, classes and tables that only the host uses of what it shares with the board. Lines stay
+where they are, so that a traceback from a board still names the line of the source.
 """
 
 from __future__ import annotations
@@ -28,20 +29,46 @@ class _Module:
     numbers: dict[str, int] = field(default_factory=dict)
     modules: dict[str, str] = field(default_factory=dict)  # name here -> module of the firmware
     names: dict[str, tuple[str, str]] = field(default_factory=dict)  # name here -> module, its name there
+    left_out: list[ast.stmt] = field(default_factory=list)
 
 
-def put_in(sources: Mapping[str, str]) -> dict[str, str]:
-    """Return path -> source with the numbers put in; paths like witness/probes/dns.py."""
+def put_in(sources: Mapping[str, str], scripts: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return path -> source with the numbers put in; paths like witness/probes/dns.py.
+
+    scripts: all that is executed on a board beside these modules. With them, what neither uses is left out.
+    """
     modules = {}
-    for path, text in sources.items():
+    for path, text in [*sources.items(), *(scripts or {}).items()]:
         name = path.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
         modules[name] = _Module(name, text, ast.parse(text))
     for module in modules.values():
         _read_imports(module, modules, is_package=f"{module.name.replace('.', '/')}/__init__.py" in sources)
     while sum(_read_numbers(module, modules) for module in modules.values()):
         pass  # a number may be made of another module's
+    ours = list(modules.values())[: len(sources)]
     kept = _kept(modules)
-    return {path: _rewrite(module, modules, kept) for path, module in zip(sources, modules.values(), strict=True)}
+    while scripts and sum(_leave_out(module, kept) for module in ours):
+        kept = _kept(modules)
+    return {path: _rewrite(module, modules, kept) for path, module in zip(sources, ours, strict=True)}
+
+
+def _leave_out(module: _Module, kept: set[tuple[str, str]]) -> bool:
+    """Take the definitions that nobody loads out of a module's tree; return whether there was one."""
+    unused = [statement for statement in module.tree.body
+              if (name := _defined(statement)) is not None and (module.name, name) not in kept]  # fmt: skip
+    module.left_out += unused
+    module.tree.body = [statement for statement in module.tree.body if statement not in unused]
+    return bool(unused)
+
+
+def _defined(statement: ast.stmt) -> str | None:
+    """The name that a function, a class or a table in capitals is bound to; a number is none."""
+    if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        return statement.name
+    if isinstance(statement, ast.Assign) and isinstance(statement.value, (ast.Tuple, ast.List, ast.Dict)):
+        target = statement.targets[0]
+        return target.id if isinstance(target, ast.Name) and _NAME.fullmatch(target.id) else None
+    return None
 
 
 def _read_imports(module: _Module, modules: Mapping[str, _Module], *, is_package: bool) -> None:
@@ -158,6 +185,9 @@ def _kept(modules: Mapping[str, _Module]) -> set[tuple[str, str]]:
                 kept.add(module.names.get(node.id, (module.name, node.id)))
             elif number is None and isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
                 kept.add((module.modules.get(node.value.id, module.name), node.attr))
+    passed_on = [((module.name, here), origin) for module in modules.values() for here, origin in module.names.items()]
+    while more := {origin for here, origin in passed_on if here in kept} - kept:
+        kept |= more
     return kept
 
 
@@ -171,7 +201,7 @@ def _rewrite(module: _Module, modules: Mapping[str, _Module], kept: set[tuple[st
             found = _bound(statement)
             if found and all(name in module.numbers and (module.name, name) not in kept for name in found[0]):
                 gone.append(statement)
-    dropped = [(node.lineno, node.end_lineno or node.lineno) for node in gone]
+    dropped = [(_first_line(node), node.end_lineno or node.lineno) for node in [*gone, *module.left_out]]
     for node, text in sorted(edits, key=lambda edit: (edit[0].lineno, edit[0].col_offset), reverse=True):
         assert node.end_lineno == node.lineno, "a number's name on two lines"
         line = lines[node.lineno - 1]
@@ -182,6 +212,11 @@ def _rewrite(module: _Module, modules: Mapping[str, _Module], kept: set[tuple[st
     for first, last in dropped:
         lines[first - 1 : last] = [b""] * (last - first + 1)
     return b"\n".join(lines).decode() + "\n"
+
+
+def _first_line(node: ast.stmt) -> int:
+    decorators = getattr(node, "decorator_list", [])
+    return min([node.lineno, *(decorator.lineno for decorator in decorators)])
 
 
 def _drop_imports(

@@ -23,6 +23,8 @@ from linewitness.errors import CannotDo, cannot_access
 PACKAGES = ("linewitness_wire", "witness")
 TOP_LEVEL = ("boot.py", "main.py")
 LIB = "/lib"
+# What enrolment.py has a board execute uses these.
+ENROLMENT = "from witness.board import BOARDS\nfrom witness.identity import show\nBOARDS, show\n"
 
 # Bits 10.. of sys.implementation._mpy, as MicroPython's tools/mpy-tool.py numbers them.
 ARCHITECTURES = (
@@ -68,9 +70,10 @@ def compile_firmware(march: str, sources: Path | None = None) -> dict[str, bytes
 
 
 def device_sources(root: Path) -> dict[str, str]:
-    """Return path below /lib -> source of each module, its named numbers put in."""
+    """Return path below /lib -> source of each module, its named numbers put in, what no board uses left out."""
     paths = [path for package in PACKAGES for path in sorted((root / package).rglob("*.py"))]
-    return put_in({path.relative_to(root).as_posix(): _read(path).decode() for path in paths})
+    scripts = {name: _read(root / name).decode() for name in TOP_LEVEL} | {"enrolment.py": ENROLMENT}
+    return put_in({path.relative_to(root).as_posix(): _read(path).decode() for path in paths}, scripts)
 
 
 def write_frozen(root: Path, folder: Path) -> Path:
