@@ -9,6 +9,8 @@ Names are ASCII, case is ignored, the final dot is left out. A reply belongs to 
 import struct
 from collections import namedtuple
 
+from .malformed import Malformed
+
 TYPE_A = 1
 TYPE_CNAME = 5
 TYPE_SRV = 33
@@ -24,10 +26,6 @@ MAX_POINTERS = 16  # compression pointers followed in one name: more is a loop
 
 Reply = namedtuple("Reply", ("rcode", "truncated", "records"))
 """records: [(ttl_s, address)] for A, [(ttl_s, priority, weight, port, host)] for SRV, in the order received."""
-
-
-class Malformed(ValueError):
-    """The octets are no DNS reply to the query."""
 
 
 class BadName(ValueError):

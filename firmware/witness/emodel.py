@@ -9,8 +9,6 @@ to 0.001 R against the formulas (7.1 to 7.7), whatever floats the machine has.
 Ppl is taken at its word above the 20 % up to which G.107 was fitted, and BurstR not below 1.
 """
 
-from collections import namedtuple
-
 from linewitness_wire import codes
 
 R0_MICRO = 93_206_208
@@ -18,18 +16,16 @@ FRACTION_BITS = 20  # of the fixed-point numbers here
 ONE = 1 << FRACTION_BITS
 MIN_PERCEIVABLE_US = 100_000  # mT
 
-Codec = namedtuple("Codec", ("ie", "bpl_tenths", "delay_us"))
-"""ie and bpl of ITU-T G.113 Appendix I; delay_us: look-ahead, concealment included, packetisation not."""
-
 CODECS = {
-    codes.CODEC_G711: Codec(0, 43, 0),
-    codes.CODEC_G711_PLC: Codec(0, 251, 3_750),
-    codes.CODEC_G729A: Codec(11, 190, 5_000),
-    codes.CODEC_G723_1: Codec(15, 161, 7_500),
-    codes.CODEC_GSM_EFR: Codec(5, 100, 0),
-    codes.CODEC_AMR_12_2: Codec(5, 100, 5_000),
+    codes.CODEC_G711: (0, 43, 0),
+    codes.CODEC_G711_PLC: (0, 251, 3_750),
+    codes.CODEC_G729A: (11, 190, 5_000),
+    codes.CODEC_G723_1: (15, 161, 7_500),
+    codes.CODEC_GSM_EFR: (5, 100, 0),
+    codes.CODEC_AMR_12_2: (5, 100, 5_000),
 }
-"""All narrowband codecs of G.113 Appendix I that have a Bpl; one without can't be rated once a packet is lost."""
+"""Codec -> (Ie, Bpl x 10, delay in us): all narrowband codecs of ITU-T G.113 Appendix I that have a Bpl; one without
+can't be rated once a packet is lost. Delay is look-ahead, concealment included, packetisation not."""
 
 
 def delay_impairment_micro(delay_us: int) -> int:
@@ -77,10 +73,10 @@ def call_quality(
     codec: codes.CODEC_*; network_us: one way; buffer_us: depth of the jitter buffer; interval_us: speech in a packet;
     loss: (bad, packets, BurstR x 1000), late packets being bad.
     """
-    used = CODECS[codec]
-    delay_us = network_us + buffer_us + interval_us + used.delay_us
+    ie, bpl_tenths, codec_us = CODECS[codec]
+    delay_us = network_us + buffer_us + interval_us + codec_us
     bad, packets, burst_r_milli = loss
-    rating = rating_micro(delay_us, used.ie, used.bpl_tenths, 1_000_000 * bad // packets, burst_r_milli)
+    rating = rating_micro(delay_us, ie, bpl_tenths, 1_000_000 * bad // packets, burst_r_milli)
     return (rating + 5_000) // 10_000, mos_milli(rating)
 
 

@@ -15,7 +15,8 @@ from linewitness_wire import codes
 from linewitness_wire.plan import PRIVATE
 
 from . import dns_message
-from .dns_message import TYPE_A, TYPE_SRV, BadName, Malformed
+from .dns_message import TYPE_A, TYPE_SRV, BadName
+from .malformed import Malformed
 
 PORT = 53
 TIMEOUT_US = 2_000_000  # for each server

@@ -15,24 +15,26 @@ from linewitness_wire import codes
 
 CHECK_MS = 1_000
 BACK_OFF_S = (1, 2, 4, 8, 15, 30, 60)
-GOOD_LIFE_US = 60_000_000
+GOOD_LIFE_S = 60
 MAX_FAILURES = 20
 
 
 class _Task:
+    """Its times are in whole seconds: microseconds of more than 18 minutes take an object each."""
+
     def __init__(self, clock, code: int, coroutine, limit_s: int, ends: bool) -> None:
         self.clock = clock
         self.code = code
         self.coroutine = coroutine
-        self.limit_us = limit_s * 1_000_000
+        self.limit_s = limit_s
         self.ends = ends
-        self.started_us = self.progress_us = 0
-        self.restart_at_us = 0  # where `task` is None
+        self.started_s = self.progress_s = 0
+        self.restart_at_s = 0  # where `task` is None
         self.failures = 0  # in a row
         self.task: "asyncio.Task | None" = None
 
     def progress(self) -> None:
-        self.progress_us = self.clock.now_us()
+        self.progress_s = self.clock.now_us() // 1_000_000
 
 
 def fault_of(error: Exception) -> int:
@@ -93,7 +95,8 @@ class Supervisor:
         self._begin(task)
 
     def _begin(self, task: _Task) -> None:
-        task.started_us = task.progress_us = self._clock.now_us()
+        task.progress()
+        task.started_s = task.progress_s
         task.task = asyncio.create_task(self._live(task))
 
     async def _live(self, task: _Task) -> None:
@@ -116,22 +119,22 @@ class Supervisor:
 
     def _look_after(self, task: _Task) -> bool:
         """Do what one task needs; return whether the watchdog may be fed for it."""
-        now_us = self._clock.now_us()
+        now_s = self._clock.now_us() // 1_000_000
         if task.task is None:
-            if now_us >= task.restart_at_us:
+            if now_s >= task.restart_at_s:
                 self._begin(task)
-        elif now_us - task.progress_us > task.limit_us:
+        elif now_s - task.progress_s > task.limit_s:
             task.task.cancel()
             self._failed(task, codes.FAULT_STUCK, None)
         return task.failures < MAX_FAILURES
 
     def _failed(self, task: _Task, fault: int, error: "Exception | None") -> None:
-        now_us = self._clock.now_us()
-        if now_us - task.started_us > GOOD_LIFE_US:
+        now_s = self._clock.now_us() // 1_000_000
+        if now_s - task.started_s > GOOD_LIFE_S:
             task.failures = 0
         wait_s = BACK_OFF_S[min(task.failures, len(BACK_OFF_S) - 1)]
         task.failures += 1
-        task.restart_at_us = now_us + wait_s * 1_000_000
+        task.restart_at_s = now_s + wait_s + 1  # of the second that has begun
         task.task = None
         self._restarts[task.code] = restarts = self._restarts.get(task.code, 0) + 1
         self._event(codes.EVENT_TASK, task.code, fault, restarts)

@@ -140,10 +140,10 @@ def test_delay_impairment_follows_the_formula_at_every_delay(delay_us):
 @given(st.integers(0, 3_000_000), st.sampled_from(sorted(emodel.CODECS)), st.integers(0, 250), st.integers(0, 9000))
 def test_call_quality_is_the_formula_of_what_was_measured(network_us, codec, bad, burst_r_milli):
     got_r, got_mos = emodel.call_quality(codec, network_us, 60_000, 20_000, (bad, 250, burst_r_milli))
-    used = emodel.CODECS[codec]
+    ie, bpl_tenths, codec_us = emodel.CODECS[codec]
     ppl, burst_r = bad / 2.5, max(1.0, burst_r_milli / 1000)
-    ie_eff = used.ie + (95 - used.ie) * ppl / (ppl / burst_r + used.bpl_tenths / 10)
-    rating = 93.206208 - idd((network_us + 80_000 + used.delay_us) / 1000) - ie_eff
+    ie_eff = ie + (95 - ie) * ppl / (ppl / burst_r + bpl_tenths / 10)
+    rating = 93.206208 - idd((network_us + 80_000 + codec_us) / 1000) - ie_eff
     assert got_r / 100 == pytest.approx(rating, abs=0.0071)
     cubic = 1 + 0.035 * rating + rating * (rating - 60) * (100 - rating) * 7e-6
     mos = 1.0 if rating <= 0 else max(1.0, cubic)

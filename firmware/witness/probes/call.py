@@ -88,7 +88,7 @@ class Call(SingleShot):
         reading[record.ANSWER_US] = transaction.final_us - invited_us
         try:
             answer = sdp.decode_answer(transaction.final.body)
-        except (sdp.Malformed, ValueError):
+        except ValueError:
             await caller.bye()
             return codes.CALL_BAD_ANSWER
         outcome = await self._talk(options, caller, answer, reading)

@@ -9,6 +9,8 @@ unchanged.
 
 import struct
 
+from witness.malformed import Malformed
+
 from . import rtp
 from .stream import Stream
 
@@ -129,7 +131,7 @@ class Media(Stream):
                 self._take_reports(octets, received_us)
                 return True
             packet = rtp.decode(octets)
-        except rtp.Malformed:
+        except Malformed:
             self._window.malformed += known
             return known
         if not known and (packet.payload_type != self._kind or packet.ssrc == self.past_ssrc):

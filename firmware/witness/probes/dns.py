@@ -9,6 +9,7 @@ import struct
 
 from linewitness_wire import codes, plan, record
 from witness import dns_message
+from witness.malformed import Malformed
 from witness.sample import Sample
 
 from .base import SingleShot
@@ -37,7 +38,7 @@ class Dns(SingleShot):
                 return None
             try:
                 rcode = dns_message.decode_reply(octets, query).rcode
-            except dns_message.Malformed:
+            except Malformed:
                 self.count(target, record.MALFORMED)
                 return ()
             if rcode == dns_message.NO_ERROR:

@@ -8,16 +8,14 @@ report 0: SSRC   4: fraction lost   5: lost   8: highest sequence   12: jitter  
 import struct
 from collections import namedtuple
 
+from witness.malformed import Malformed
+
 HEADER_OCTETS = 12
 SENDER_REPORT, RECEIVER_REPORT = 200, 201
 
 Packet = namedtuple("Packet", ("payload_type", "sequence", "timestamp", "ssrc", "payload"))
 Report = namedtuple("Report", ("lost", "highest", "jitter", "lsr", "dlsr"))
 """A report block: packets lost so far, extended highest sequence number, jitter (125 us), LSR and DLSR (2^-16 s)."""
-
-
-class Malformed(ValueError):
-    """The octets are no RTP or RTCP packet."""
 
 
 def is_rtcp(octets: bytes) -> bool:

@@ -7,14 +7,12 @@ to a far end that knows only that.
 
 from collections import namedtuple
 
+from witness.malformed import Malformed
+
 PCMU, PCMA = 0, 8  # RTP payload types (RFC 3551)
 
 Answer = namedtuple("Answer", ("address", "port", "payload_type", "rtcp_port"))
 """Where our RTP goes, as what (PCMU or PCMA), and where our RTCP goes."""
-
-
-class Malformed(ValueError):
-    """The answer is no session description with a G.711 stream that we could use."""
 
 
 def offer(address: str, port: int, session: int) -> bytes:

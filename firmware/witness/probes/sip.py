@@ -9,6 +9,7 @@ is the sample; later requests carry the answer at once. Credentials that are ref
 """
 
 from linewitness_wire import codes, plan, record
+from witness.malformed import Malformed
 from witness.sample import Sample
 
 from . import sip_message
@@ -103,7 +104,7 @@ class Options(SingleShot):
             response = sip_message.decode_response(octets)
             if response.branch != branch or response.method != METHOD:
                 return None
-        except sip_message.Malformed:
+        except Malformed:
             self.count(target, record.MALFORMED)
             return ()
         if response.status < 200:

@@ -12,9 +12,10 @@ address; else the server of the INVITE.
 import asyncio
 
 from witness import dns_message
+from witness.malformed import Malformed
 
 from . import sip_message
-from .sip_message import Malformed, Message
+from .sip_message import Message
 
 T1_MS, T2_MS = 500, 4_000
 LIMIT_MS = 64 * T1_MS  # timers B and F

@@ -4,15 +4,13 @@ A response belongs to a request by the branch of its topmost Via and the method 
 one Via, ours. Which statuses mean that the service fails is `is_failure`.
 """
 
+from witness.malformed import Malformed
+
 MAGIC_COOKIE = "z9hG4bK"  # how every branch begins (8.1.1.7)
 # A proxy or the server itself says that what it stands for does not work; all other finals come from a live SIP stack.
 FAILURES = (408, 500, 502, 503, 504)
 COMPACT = {"v": "via", "l": "content-length", "f": "from", "t": "to", "i": "call-id", "m": "contact"}
 PORTS = {"UDP": 5060, "TCP": 5060, "TLS": 5061}
-
-
-class Malformed(ValueError):
-    """The octets are no SIP message that a transaction or dialog of ours could have."""
 
 
 class Message:

@@ -8,6 +8,7 @@ router without 64-bit counters is asked for the 32-bit ones from then on.
 import struct
 
 from linewitness_wire import codes, plan, record
+from witness.malformed import Malformed
 from witness.sample import Sample
 
 from . import snmp_message as snmp
@@ -45,7 +46,7 @@ class Snmp(SingleShot):
         def judge(octets: bytes) -> "tuple | None":
             try:
                 response = snmp.decode_response(octets)
-            except snmp.Malformed:
+            except Malformed:
                 self.count(target, record.MALFORMED)
                 return ()
             if response.request_id != number:

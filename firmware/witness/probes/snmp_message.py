@@ -9,6 +9,8 @@ endOfMibView) is None. Lengths are definite, in the short form or in one with on
 
 from collections import namedtuple
 
+from witness.malformed import Malformed
+
 INTEGER = 0x02
 OCTET_STRING = 0x04
 NULL = 0x05
@@ -30,10 +32,6 @@ IF_HC_OUT_OCTETS = b"\x2b\x06\x01\x02\x01\x1f\x01\x01\x01\x0a"
 
 Response = namedtuple("Response", ("request_id", "error", "values"))
 """error: error-status, 0 for none; values: [(OID, integer, octets or None)] in the order received."""
-
-
-class Malformed(ValueError):
-    """The octets are no SNMP v2c response."""
 
 
 def column(oid: bytes, index: int) -> bytes:

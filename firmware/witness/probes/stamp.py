@@ -11,6 +11,7 @@ jitter buffer the rating stands for is the plan's choice (OPTION_CODEC, OPTION_B
 import struct
 
 from linewitness_wire import codes, plan
+from witness.malformed import Malformed
 
 from . import stamp_packet
 from .stream import Stream
@@ -107,7 +108,7 @@ class _Session(Stream):
         window = self._window
         try:
             reflected = stamp_packet.decode_reflected(octets, self._key)
-        except stamp_packet.Malformed:
+        except Malformed:
             window.malformed += 1
             return True
         sent_us = window.sent_us(reflected.sender_sequence)

@@ -21,6 +21,7 @@ import struct
 from collections import namedtuple
 
 from linewitness_wire.envelope import hmac_sha256, same
+from witness.malformed import Malformed
 
 BASE_OCTETS = 44
 AUTHENTICATED_OCTETS = 112
@@ -37,10 +38,6 @@ Reflected = namedtuple(
 )
 """sequence is the reflector's own; sent T3, received T2, both in the format that estimate names; sender_sent T1 as we
 sent it; ssid 0 where the reflector does not know RFC 8972."""
-
-
-class Malformed(ValueError):
-    """The octets are no reflector's packet."""
 
 
 def padded(size_octets: int, base_octets: int) -> bytes:

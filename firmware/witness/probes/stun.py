@@ -7,6 +7,7 @@ public(target, octets) gets the four octets of that address. A Binding error res
 import struct
 
 from linewitness_wire import codes, plan, record
+from witness.malformed import Malformed
 from witness.sample import Sample
 
 from .base import SingleShot
@@ -16,10 +17,6 @@ BINDING_REQUEST, BINDING_SUCCESS, BINDING_ERROR = 0x0001, 0x0101, 0x0111
 COOKIE = b"\x21\x12\xa4\x42"
 MAPPED_ADDRESS, ERROR_CODE, XOR_MAPPED_ADDRESS = 0x0001, 0x0009, 0x0020
 FAMILY_IPV4 = 1
-
-
-class Malformed(ValueError):
-    """The octets are no reply to a Binding request, or one without an address."""
 
 
 def encode_request(transaction: bytes) -> bytes:
