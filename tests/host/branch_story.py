@@ -49,7 +49,8 @@ CALL_US, SILENT_US = 16 * SECOND, 20 * SECOND  # what a call takes that is talke
 class Fault:
     """[start_us, end_us) from T0 in which `part` is down for `methods` (all where empty).
 
-    part: link, lan, router, access, the host of a target, or whom it calls; code: what probes are answered instead.
+    part: link, lan, router, access, the host of a target, or whom it calls; code: what probes are answered instead;
+    lost_ppm: how many of them, at random by a hash.
     """
 
     part: str
@@ -57,6 +58,7 @@ class Fault:
     end_us: int
     methods: tuple[str, ...] = ()
     code: int | None = None
+    lost_ppm: int = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -223,17 +225,26 @@ class Branch:
         return reading
 
     def _call(self, i: int, probe: Probe, at_us: int, start_us: int) -> dict:
-        fate = self.fate(probe, at_us)
+        poor = self._hit_by_loss(probe, at_us)
+        fate = codes.FATE_ANSWERED if poor else self.fate(probe, at_us)
         reading = {record.TARGET: i, record.START_US: at_us - start_us, record.SPAN_US: CALL_US}
         if fate == codes.FATE_ANSWERED:
-            rtt_us = RTT_US[probe.segment]
-            heard = {record.SENT: 750, record.ANSWERED: 750, record.RTT_US: [rtt_us] * 4, record.MOS_MILLI: 4_200}
+            rtt_us, mos = RTT_US[probe.segment], 2_000 if poor else 4_200
+            heard = {record.SENT: 750, record.ANSWERED: 750, record.RTT_US: [rtt_us] * 4, record.MOS_MILLI: mos}
             return {**reading, **heard, record.CALL: codes.CALL_DONE}
         if fate == codes.FATE_WRONG:
             code = next(f.code for f in self.faults if f.code is not None)
             return {**reading, record.CALL: codes.CALL_REFUSED, record.CODES: [[code, 1]]}
         outcome = codes.CALL_NOT_SENT if fate == codes.FATE_VOID else codes.CALL_SILENT
         return {**reading, record.SPAN_US: SILENT_US, record.CALL: outcome}
+
+    def _hit_by_loss(self, probe: Probe, at_us: int) -> bool:
+        """Return whether a call made then is one that breaks up, but comes about."""
+        return any(
+            f.lost_ppm < 1_000_000 and f.start_us <= at_us < f.end_us and (not f.methods or "call" in f.methods)
+            and (f.part in WHERE or f.part in (probe.host, probe.callee))
+            for f in self.faults
+        )  # fmt: skip
 
     def fate(self, probe: Probe, at_us: int) -> int:
         """Return the fate of a probe sent at_us after T0."""
@@ -250,12 +261,17 @@ class Branch:
                 continue
             crossed = (at_us + int(where * rtt_us), at_us + int((1 - where) * rtt_us))
             talked = probe.method == "call" and at_us < fault.end_us and fault.start_us < at_us + CALL_US
-            if talked or any(fault.start_us <= t < fault.end_us for t in crossed):
+            hit = talked or any(fault.start_us <= t < fault.end_us for t in crossed)
+            if hit and self._dice(probe, at_us) < fault.lost_ppm:
                 return codes.FATE_WRONG if fault.code is not None else codes.FATE_LOST
-        dice = hashlib.sha256(f"{self.site} {probe} {at_us}".encode()).digest() if self.loss_ppm else b""
-        if dice and int.from_bytes(dice[:4], "big") % 1_000_000 < self.loss_ppm:
+        if self.loss_ppm and self._dice(probe, at_us) < self.loss_ppm:
             return codes.FATE_LOST
         return codes.FATE_ANSWERED
+
+    def _dice(self, probe: Probe, at_us: int) -> int:
+        """Return 0..999,999, the same for the same probe."""
+        dice = hashlib.sha256(f"{self.site} {probe} {at_us}".encode()).digest()
+        return int.from_bytes(dice[:4], "big") % 1_000_000
 
     def _link_down(self, at_us: int) -> bool:
         return any(f.part == "link" and f.start_us + NOTICED_US <= at_us < f.end_us + BACK_US for f in self.faults)

@@ -10,6 +10,8 @@ from branch_story import EDGE, MINUTE, SECOND, T0, Branch, Fault, Probe
 from test_settle import CONTRACT, contains, post
 
 from linewitness.model import OutagePost, Segment, Settlement, Side
+from linewitness.report import words
+from linewitness.settle.account import QUALITY
 from linewitness.settle.engine import settle
 from linewitness.settle.pool import MEDIA_ONLY, NOT_EXCLUDED, SIGNALLING_ONLY
 from linewitness.settle.timeline import Batch, SiteInfo, read_site
@@ -28,7 +30,7 @@ def plan_of(probe_us: int, window_us: int) -> tuple[Probe, ...]:
         *(Probe(host, "transit", method, period_us=probe_us) for host in anchors for method in ("icmp", "tcp")),
         Probe("198.51.100.9", "transit", "stamp", control=True, period_us=window_us),
         Probe("192.0.2.200", "provider", "sip", control=True, period_us=probe_us),
-        Probe("192.0.2.200", "provider", "icmp", control=True, period_us=probe_us),
+        Probe("192.0.2.200", "provider", "icmp", control=True, period_us=5 * SECOND),
         Probe(EDGE, "provider", "sip", period_us=probe_us),
         Probe(EDGE, "provider", "icmp", period_us=probe_us),
         Probe(EDGE, "provider", "stamp", period_us=window_us),
@@ -43,7 +45,7 @@ ISPS = {"leeds": "isp-one", "york": "isp-two", "hull": "isp-one", "bath": "isp-t
 INFOS = {
     site: SiteInfo(site, isp, "acme", "fon" if site in ("bath", "deal") else "tel", True) for site, isp in ISPS.items()
 }
-START_US, END_US = 60 * MINUTE + 7_123_456, 92 * MINUTE + 31_654_321
+START_US, END_US = 60 * MINUTE + 7_123_456, 162 * MINUTE + 31_654_321
 
 
 Faults = dict[str, tuple[Fault, ...]]
@@ -51,7 +53,7 @@ Faults = dict[str, tuple[Fault, ...]]
 
 @functools.cache
 def batches_of(site: str, faults: tuple[Fault, ...], hours: int) -> tuple[Branch, list[Batch]]:
-    probes = PROBES if hours <= 3 else RARELY
+    probes = PROBES if hours <= 4 else RARELY
     branch = Branch(site, faults, probes, duration_us=hours * HOUR, batch_us=MINUTE)
     return branch, branch.batches()
 
@@ -61,7 +63,7 @@ def told(
     sites: tuple[str, ...] = ("leeds", "york"),
     *,
     posts: tuple[OutagePost, ...] = (),
-    hours: int = 3,
+    hours: int = 4,
     shuffle: random.Random | None = None,
 ) -> Settlement:
     """Settle some hours of some sites, of which some have faults; shuffle: batches and sites come in any order."""
@@ -103,6 +105,11 @@ def test_media_dead_behind_two_isps_while_signalling_answers_is_the_providers() 
         assert all(e.reason.readings for e in verdict.excluded)
 
 
+def test_a_media_probe_that_is_down_alone_is_nobodys() -> None:
+    settlement = told(both(Fault(EDGE, START_US, END_US, ("stamp",))), posts=(post(START_US, END_US),))
+    assert {v.side for v in settlement.verdicts} == {Side.UNDETERMINED}
+
+
 def test_media_dead_at_one_site_is_nobodys() -> None:
     (verdict, *more) = told({"leeds": (MEDIA,)}).verdicts
     assert (verdict.side, verdict.claimable, more) == (Side.UNDETERMINED, False, [])
@@ -123,7 +130,7 @@ def test_options_that_are_limited_while_calls_come_about_convict_nobody() -> Non
 
 
 def test_the_order_of_batches_and_sites_changes_nothing() -> None:
-    faults = {"leeds": (MEDIA,), "york": (MEDIA, Fault("access", 110 * MINUTE, 130 * MINUTE))}
+    faults = {"leeds": (MEDIA,), "york": (MEDIA, Fault("access", 180 * MINUTE, 200 * MINUTE))}
     assert told(faults).to_json() == told(faults, shuffle=random.Random(4)).to_json()
 
 
@@ -181,3 +188,49 @@ def test_calls_that_fail_while_options_are_answered_are_told_and_accuse_nobody()
         assert contains(verdict.start, CALLS_US)
         assert contains(verdict.end, CALLED_US)
         assert ECHO in verdict.reasons[0].text
+
+
+# --- calls that break up --------------------------------------------------------------------------------------------
+
+
+POOR_UNTIL_US = START_US + 35 * MINUTE
+
+
+def lossy(part: str, *methods: str) -> Fault:
+    return Fault(part, START_US, POOR_UNTIL_US, methods, lost_ppm=200_000)
+
+
+def poor(faults: Faults, sites: tuple[str, ...] = ("leeds", "york", "hull")) -> list[tuple[str, Side]]:
+    """Return (site, side) of the verdicts, all of which have to be about poor calls, never downtime nor claimed."""
+    settlement = told(faults, sites)
+    for verdict in settlement.verdicts:
+        assert (verdict.kind, verdict.claimable) == (QUALITY, False)
+        assert contains(verdict.start, START_US)
+        assert contains(verdict.end, POOR_UNTIL_US)
+        assert verdict.reasons[0].readings
+        assert words.claim(verdict)[1].startswith("no downtime")
+    assert settlement.breaches == ()
+    assert all(a.claimed_s == 0 and a.not_claimable_s == () for a in settlement.accounts)
+    return [(v.site, v.side) for v in settlement.verdicts]
+
+
+def test_loss_that_the_gateway_shows_too_is_the_customers_and_else_the_lines() -> None:
+    assert poor({"leeds": (lossy("lan"),)}) == [("leeds", Side.CUSTOMER)]
+    assert poor({"leeds": (lossy("access"),)}) == [("leeds", Side.ISP)]
+
+
+def test_poor_media_behind_two_isps_beside_clean_reflectors_is_the_providers() -> None:
+    media = lossy(EDGE, "stamp", "icmp", "call")
+    assert poor(dict.fromkeys(("leeds", "york", "hull"), (media,))) == [
+        ("hull", Side.PROVIDER), ("leeds", Side.PROVIDER), ("york", Side.PROVIDER),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("sites", [("leeds",), ("leeds", "hull")])
+def test_poor_media_behind_one_isp_is_not_the_providers(sites: tuple[str, ...]) -> None:
+    media = lossy(EDGE, "stamp", "icmp", "call")
+    assert Side.PROVIDER not in {side for _, side in poor(dict.fromkeys(sites, (media,)))}
+
+
+def test_a_limiter_of_echoes_is_nobodys_poor_calls() -> None:
+    assert poor({"leeds": (lossy("gateway", "icmp"), lossy(EDGE, "icmp"))}) == []

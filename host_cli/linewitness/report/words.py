@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from linewitness.model import Bounds, OutagePost, Segment, Settlement, Side, State, Verdict
 from linewitness.report import times
 from linewitness.report.times import Zone
-from linewitness.settle.account import EDGE_DEGRADED
+from linewitness.settle.account import EDGE_DEGRADED, QUALITY
 from linewitness.settle.posts import LATE_US
 
 SIDE_NAMES = {
@@ -92,7 +92,10 @@ def incidents(settlement: Settlement) -> list[Incident]:
         mine = verdicts[i]
         for group in groups:
             others = [verdicts[j] for j in group]
-            same = all((v.side, v.segment) == (mine.side, mine.segment) and v.site != mine.site for v in others)
+            same = all(
+                (v.side, v.segment, v.kind) == (mine.side, mine.segment, mine.kind) and v.site != mine.site
+                for v in others
+            )
             if same and mine.side is not Side.CUSTOMER and any(overlap(v, mine) for v in others):
                 group.append(i)
                 break
@@ -136,7 +139,10 @@ def headline(incident: Incident, settlement: Settlement, zone: Zone) -> str:
     if first != last:
         end = f"{last}, {end}"
     lasted = times.lasting(incident.min_us, incident.max_us)
-    return f"{SIDE_NAMES[incident.side]}, {start} to {end} ({lasted}), {where(incident, settlement)}"
+    side = SIDE_NAMES[incident.side]
+    if incident.verdicts[0].kind == QUALITY:
+        side += ", poor calls"
+    return f"{side}, {start} to {end} ({lasted}), {where(incident, settlement)}"
 
 
 def claim(verdict: Verdict) -> tuple[str, str]:
@@ -145,6 +151,8 @@ def claim(verdict: Verdict) -> tuple[str, str]:
         return "Claimable", "what counts is the shortest that it can have lasted"
     if verdict.kind == EDGE_DEGRADED:
         return "Not claimable", "no downtime: another server of the same set served"
+    if verdict.kind == QUALITY:
+        return "Not claimable", "no downtime: calls were possible but poor; promises about quality count the windows"
     if verdict.side is Side.UNDETERMINED:
         names = ", ".join(SIDE_SHORT[c] for c in verdict.candidates) or "no side"
         return "Not claimable", f"more than one side is possible: {names}"

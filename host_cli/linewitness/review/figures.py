@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from linewitness.model import Account, Segment, Settlement, Side, State, Ticket, Verdict
-from linewitness.settle.account import EDGE_DEGRADED
+from linewitness.settle.account import NO_DOWNTIME
 from linewitness.settle.contract import Contract
 from linewitness.settle.intervals import Interval, intersect, length, union
 from linewitness.tickets.claims import ClaimAct, ClaimEvent
@@ -246,7 +246,7 @@ def _lost(verdicts: Sequence[Verdict], whole: Interval) -> tuple[Lost, ...]:
     for side in Side:
         least = most = failures = 0
         for site in {v.site for v in verdicts}:
-            own = [v for v in verdicts if v.site == site and v.side is side and v.kind != EDGE_DEGRADED]
+            own = [v for v in verdicts if v.site == site and v.side is side and v.kind not in NO_DOWNTIME]
             shortest = union((v.start.latest_us, v.end.earliest_us) for v in own if v.min_us)
             longest = union((v.start.earliest_us, v.end.latest_us) for v in own)
             least += length(intersect(shortest, [whole]))

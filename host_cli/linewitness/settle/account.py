@@ -10,7 +10,7 @@ A second goes to the first of these that has a title to it:
      claimable under the rule that forbids it (before the ticket, shorter than the minimum, not confirmed);
   6. not claimable: undetermined, or the carrier's;
   7. unknown: between the shortest and the longest that a failure can have lasted;
-  8. up. A degraded edge (one dead member of a set) is no downtime and stays here.
+  8. up. A degraded edge (one dead member of a set) and poor quality are no downtime and stay here.
 
 Overlapping failures are one downtime: their union. What has to be continuous is what is left of it after 1 to 4.
 """
@@ -32,7 +32,8 @@ UP, CLAIMED, UNKNOWN = "up", "claimed", "unknown"
 EXCLUDED, NOT_CLAIMABLE = "excluded ", "not claimable "
 NOT_IN_FORCE, OUTSIDE_HOURS = "contract not in force", "outside service hours"
 HOUR_US = 3600 * SECOND_US
-EDGE_DEGRADED = "provider.edge_degraded"
+EDGE_DEGRADED, QUALITY = "provider.edge_degraded", "quality"
+NO_DOWNTIME = (EDGE_DEGRADED, QUALITY)  # kinds of verdicts on what was no downtime
 ELSEWHERE = (Side.CUSTOMER, Side.ISP, Side.TRANSIT)
 
 
@@ -91,7 +92,7 @@ def classify(
             parts[name] = union([*parts.get(name, []), *taken])
             left = subtract(left, taken)
 
-    verdicts = [v for v in evidence.verdicts if v.kind != EDGE_DEGRADED]
+    verdicts = [v for v in evidence.verdicts if v.kind not in NO_DOWNTIME]
     theirs = [v for v in verdicts if v.side is Side.PROVIDER]
     take(EXCLUDED + NOT_IN_FORCE, subtract(left, in_force(contract)))
     if commitment.hours is not None:
@@ -139,7 +140,8 @@ def countable(
     result = intersect([wide], in_force(contract))
     if commitment.hours is not None:
         result = intersect(result, commitment.hours.intervals(*wide))
-    result = subtract(result, (span(v) for v in evidence.verdicts if v.side in ELSEWHERE))
+    elsewhere = (v for v in evidence.verdicts if v.side in ELSEWHERE and v.kind not in NO_DOWNTIME)
+    result = subtract(result, (span(v) for v in elsewhere))
     if not shortest:
         result = intersect(result, measured(evidence.spans))
     return subtract(result, (i for windows in excluded(contract, posts, wide).values() for i in windows))

@@ -10,8 +10,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from linewitness.model import Breach, Finding, OutagePost, Segment, SegmentSpan, Settlement, Side, Ticket, Verdict
-from linewitness.settle import edges, pool, pooled, posts, power
-from linewitness.settle.account import EDGE_DEGRADED, SiteEvidence
+from linewitness.settle import edges, pool, pooled, poor, posts, power
+from linewitness.settle.account import NO_DOWNTIME, SiteEvidence
 from linewitness.settle.contract import Contract
 from linewitness.settle.intervals import Interval
 from linewitness.settle.local import diagnose
@@ -47,6 +47,7 @@ def settle(
     verdicts += [v for d in diagnoses for v in edges.degraded(d, period)]
     powered = [power.power_cuts(d.record, monitors) for d in diagnoses]
     verdicts += [v for cuts, _ in powered for v in cuts]
+    verdicts += poor.poor_calls(diagnoses, infos, engine, verdicts)
     verdicts.sort(key=lambda v: (v.site, v.start, v.end, v.side, v.kind))
     spans = [span for d in diagnoses for span in site_spans(d, period)]
     of_site: defaultdict[str, list[Verdict]] = defaultdict(list)
@@ -67,7 +68,7 @@ def settle(
         Breach(v.site, commitment.name, v.start, v.end, i)
         for i, v in enumerate(verdicts)
         for contract in contracts
-        if v.side is Side.PROVIDER and v.kind != EDGE_DEGRADED and contract.provider == infos[v.site].provider
+        if v.side is Side.PROVIDER and v.kind not in NO_DOWNTIME and contract.provider == infos[v.site].provider
         for commitment in contract.commitments
         if commitment.metric == "availability"
     )
@@ -82,6 +83,6 @@ def settle(
         METHOD, *period, tuple(d.record.site for d in diagnoses), tuple(spans), tuple(verdicts), breaches,
         reckoned.accounts, tuple(current), tuple(c for d in diagnoses for c in d.record.coverage),
         (*sorted(found, key=lambda f: (f.subject, f.at_us or 0, f.kind, f.text)),
-         *posts.findings(snapshots, [v for v in verdicts if v.kind != EDGE_DEGRADED], provider_of)),
+         *posts.findings(snapshots, [v for v in verdicts if v.kind not in NO_DOWNTIME], provider_of)),
         reckoned.tallies, reckoned.dues,
     )  # fmt: skip

@@ -28,6 +28,7 @@ from linewitness.settle.series import Series
 from linewitness.settle.timeline import RouterWord, SiteInfo, SiteRecord
 
 STEP_US = 60_000_000
+ECHOES = 10  # in a round: fewer are too coarse to stand for a stream's loss
 SERVED_CODE, NO_CODE = 200.0, 0.0
 Counts = NDArray[np.int64]
 
@@ -174,7 +175,8 @@ def _streams(grid: Grid, record: SiteRecord, mine: Sequence[Series], witness: st
     both = [1 - (1 - up) * (1 - down) for up, down in map(_lost, second)]
     echo = [s for s in mine if s.segment is Segment.PROVIDER and s.control and s.method == "icmp"]
     streamed = _mean(grid, second, both)
-    out["second_loss"] = np.where(np.isnan(streamed), _loss(grid, echo), streamed)
+    enough = _counted(grid, echo, Fate.LOST, Fate.ANSWERED) >= ECHOES
+    out["second_loss"] = np.where(np.isnan(streamed) & enough, _loss(grid, echo), streamed)
     _delays(grid, "second", second, out)
     out["second_rtt"] = np.where(np.isnan(out["second_rtt"]), _rtt(grid, echo, "rtt_mean_us"), out["second_rtt"])
     over = [w for w in windows if w.segment is Segment.CARRIER]

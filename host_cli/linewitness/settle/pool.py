@@ -134,9 +134,9 @@ def _nameable(suspicion: Suspicion) -> bool:
 
 def _agrees(a: Suspicion, b: Suspicion, infos: Mapping[str, SiteInfo]) -> bool:
     mine, theirs = infos[a.site], infos[b.site]
-    alike = b.kind in SILENT_KINDS if a.kind in SILENT_KINDS else b.kind == a.kind
-    if a.kind not in (*SILENT_KINDS, *KIND_OF, "carrier"):
-        alike = b.kind in SILENT_KINDS  # what one kind of probe showed may be told of beside what others saw
+    # Where nothing was answered media and signalling failed as well; of calls over a carrier only such calls tell.
+    alike = b.kind in SILENT_KINDS if a.kind != "carrier" else b.kind == "carrier"
+    alike = alike or (a.kind in KIND_OF and b.kind == a.kind)
     return (
         a.site != b.site
         and mine.provider == theirs.provider

@@ -20,9 +20,11 @@ from fractions import Fraction
 
 from linewitness.model import OutagePost, QualityWindow, Segment, Side, Tally
 from linewitness.settle.account import (
-    EDGE_DEGRADED,
+    ELSEWHERE,
+    NO_DOWNTIME,
     NOT_IN_FORCE,
     OUTSIDE_HOURS,
+    QUALITY,
     SiteEvidence,
     hull,
     in_force,
@@ -116,7 +118,7 @@ def _outside(
     by_clause |= excluded(contract, posts, whole)
     by_side: dict[str, list[Interval]] = {}
     for v in evidence.verdicts:
-        if v.kind != EDGE_DEGRADED:
+        if v.kind not in NO_DOWNTIME or (v.kind == QUALITY and v.side in ELSEWHERE):
             name = COUNTED if v.side is Side.PROVIDER else str(v.side)
             by_side.setdefault(name, []).append(hull(v))
     return _named(by_clause), _named(by_side)
