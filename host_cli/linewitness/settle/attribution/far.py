@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from linewitness.settle.attribution.episode import OUTSIDE, Episode, mean, second_fails
+from linewitness.settle.attribution.episode import OUTSIDE, Episode, second_fails
 from linewitness.settle.attribution.fleet import Fleet
 from linewitness.settle.attribution.found import ACCESS, PROVIDER, ROUTER, TRANSIT, UNDETERMINED
 from linewitness.settle.attribution.likelihood import Likelihood
@@ -58,7 +58,7 @@ def _judge(fleet: Fleet, pool: Pool, e: Episode) -> None:
     isp, region = pool.isp[e.index], pool.region[e.index]
     bad_isps = {pool.isp[i] for i in e.bad} | {isp}
     good_isps = {pool.isp[i] for i in e.good}
-    dirty = [d for d in e.dirty if not _own_outage(fleet, e, d)]
+    dirty = [d for d in e.dirty if not _own_outage(fleet, pool, e, d)]
     if e.kind == "sip" and "second_sip" in dirty:
         _sip_filter(fleet, pool, e)
         return
@@ -129,7 +129,7 @@ def _all_edges(fleet: Fleet, pool: Pool, e: Episode) -> bool:
     A rule of the customer's, pushed to its sites, looks so; no reading excludes it.
     """
     window = slice(e.first, e.last)
-    edges = [mean(fleet.seen[i]["edge2_dead"][window], fleet.usable[i, window]) for i in [e.index, *e.bad]]
+    edges = [pool.mean(i, "edge2_dead", e.first, e.last) for i in [e.index, *e.bad]]
     known = [dead for dead in edges if dead == dead]
     failing = 0
     for i, other in enumerate(pool.provider):
@@ -149,13 +149,11 @@ def _transits_cleared(fleet: Fleet, pool: Pool, e: Episode) -> bool:
     ways: set[str] = set()
     cleared: set[str] = set()
     clean: set[tuple[str | None, str]] = set()
-    window = slice(e.first, e.last)
     for i in [e.index, *e.bad]:
         path = fleet.seen[i].facts.path or {}
         ways.add(path.get("edge", "unknown"))
-        core = fleet.usable[i, window]
         for target, (name, most) in CONTROLS.items():
-            value = mean(fleet.seen[i][name][window], core)
+            value = pool.mean(i, name, e.first, e.last)
             if value == value and value < most:
                 clean.add((pool.isp[i], target))
                 cleared.add(path.get(target, "unknown"))
@@ -222,13 +220,12 @@ def _media_alone(pool: Pool, e: Episode) -> None:
         e.rule, e.candidates = "media_probe_alone", ("none", PROVIDER)
 
 
-def _own_outage(fleet: Fleet, e: Episode, control: str) -> bool:
+def _own_outage(fleet: Fleet, pool: Pool, e: Episode, control: str) -> bool:
     """Return whether a control failed at most sites that have the same one, behind other ISPs: then it is its own
     outage and no evidence."""
     names = {"second": "i_second", "reflector": "i_reflector"}
     name = names.get(control, control if control == "second_sip" else f"{control}_dead")
     me = fleet.seen[e.index].facts
-    window = slice(e.first, e.last)
     if e.kind == "whole" and control != "second_sip":
         values, most = fleet.seen[e.index][name], 18 if name.startswith("i_") else 0.5
         before, begin = values[max(e.first - 8, 0) : max(e.first - 1, 0)], values[e.first : e.first + 3]
@@ -240,7 +237,7 @@ def _own_outage(fleet: Fleet, e: Episode, control: str) -> bool:
             continue
         if control.startswith("second") and one.facts.second != me.second:
             continue
-        value = mean(one[name][window], fleet.usable[i, window])
+        value = pool.mean(i, name, e.first, e.last)
         if value != value:
             continue
         known += 1
@@ -264,21 +261,23 @@ def _way(fleet: Fleet, pool: Pool, index: int) -> str | None:
     return None if path is None else path.get("edge")
 
 
+def _second_fails_too(fleet: Fleet, e: Episode, index: int) -> bool:
+    """Return whether at another site the second provider's signalling failed where, in the episode, the first's did."""
+    core = np.zeros(len(fleet.seen[index]), bool)
+    window = slice(e.first, e.last)
+    core[window] = fleet.sip[index, window] & fleet.usable[index, window]
+    return second_fails(fleet, index, core)
+
+
 def _sip_filter(fleet: Fleet, pool: Pool, e: Episode) -> None:
     """Signalling to two providers fell silent together: something on the near side takes SIP, or new flows, away."""
     isp, region = pool.isp[e.index], pool.region[e.index]
-    window = slice(e.first, e.last)
     counts = {key: [0, 0] for key in ("beside", "isp", "elsewhere")}
-    for i in range(len(fleet.seen)):
-        if i == e.index:
-            continue
-        usable = fleet.usable[i, window]
-        if usable.sum() < LEAST_USABLE * e.rounds:
-            continue
-        share = float(fleet.sip[i, window][usable].mean())
-        core = np.zeros(len(fleet.seen[i]), bool)
-        core[window] = fleet.sip[i, window] & fleet.usable[i, window]
-        if share > BAD_SHARE and not second_fails(fleet, i, core):
+    usable, failing = pool.failing(e.first, e.last)
+    shares = failing / np.maximum(usable, 1)
+    for i in np.flatnonzero(usable >= LEAST_USABLE * e.rounds).tolist():
+        share = float(shares[i])
+        if i == e.index or (share > BAD_SHARE and not _second_fails_too(fleet, e, i)):
             continue
         key = "elsewhere" if pool.isp[i] != isp else "beside" if pool.region[i] == region else "isp"
         if share > BAD_SHARE:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from linewitness.settle.attribution.episode import Episode, mean
 from linewitness.settle.attribution.fleet import Fleet
@@ -17,9 +18,14 @@ BAD_SHARE, GOOD_SHARE = 0.5, 0.15
 TOGETHER_ROUNDS = 3
 MEDIA_SHARE = 0.35  # of what the media probe lost
 
+Counts = NDArray[np.int64]
+
 
 class Pool:
-    """Who shares what: for an episode, which other healthy witnesses of the same edge saw the same, and which not."""
+    """Who shares what: for an episode, which other healthy witnesses of the same edge saw the same, and which not.
+
+    A failure that many sites share is many episodes in the same few windows of rounds: what a window shows is kept.
+    """
 
     def __init__(self, fleet: Fleet) -> None:
         self.fleet = fleet
@@ -27,7 +33,9 @@ class Pool:
         self.region = [s.facts.region for s in fleet.seen]
         self.provider = [s.facts.provider for s in fleet.seen]
         self.edge = [s.facts.edge for s in fleet.seen]
-        self.calls = {name: np.stack([s[name] for s in fleet.seen]) for name in ("inside", "outside")}
+        self._calls = {name: np.stack([s[name] for s in fleet.seen]) for name in ("inside", "outside")}
+        self._counts: dict[tuple[str, int, int], tuple[Counts, Counts]] = {}
+        self._means: dict[tuple[int, str, int, int], float] = {}
         members: dict[tuple[str | None, str | None], list[int]] = {}
         for i in range(len(fleet.seen)):
             members.setdefault((self.provider[i], self.edge[i]), []).append(i)
@@ -52,6 +60,30 @@ class Pool:
                 e.bad.append(int(other))
             elif ok and part <= GOOD_SHARE:
                 e.good.append(int(other))
+
+    def mean(self, site: int, name: str, first: int, last: int) -> float:
+        """Return what a site's usable rounds in [first, last) showed in the mean; NaN if nothing."""
+        key = (site, name, first, last)
+        if key not in self._means:
+            window = slice(first, last)
+            self._means[key] = mean(self.fleet.seen[site][name][window], self.fleet.usable[site, window])
+        return self._means[key]
+
+    def failing(self, first: int, last: int) -> tuple[Counts, Counts]:
+        """Return each site's usable rounds in [first, last), and in how many of them signalling failed."""
+        key = ("sip", first, last)
+        if key not in self._counts:
+            usable = self.fleet.usable[:, first:last]
+            self._counts[key] = usable.sum(axis=1), (usable & self.fleet.sip[:, first:last]).sum(axis=1)
+        return self._counts[key]
+
+    def called(self, name: str, first: int, last: int) -> tuple[Counts, Counts]:
+        """Return each site's (made, failed) test calls of a kind in [first, last)."""
+        key = (name, first, last)
+        if key not in self._counts:
+            values = self._calls[name][:, first:last]
+            self._counts[key] = (~np.isnan(values)).sum(axis=1), (values == 0).sum(axis=1)
+        return self._counts[key]
 
     def _together(self, e: Episode, other: int, tracks: Flags) -> bool:
         """Return whether another site's failure began or ended with this one."""
@@ -106,21 +138,17 @@ def made_calls(pool: Pool, sites: list[int], window: slice) -> tuple[int, int, b
     best = (0, 0)
     kinds = 0
     providers = {pool.provider[i] for i in sites}
+    others = np.array([provider not in providers for provider in pool.provider])
     for name in ("inside", "outside"):
-        made, failed = _count(pool, sites, name, window)
-        others = [i for i in range(len(pool.provider)) if pool.provider[i] not in providers]
-        there, lost = _count(pool, others, name, window)
+        counts = pool.called(name, window.start, window.stop)
+        made, failed = (int(count[sites].sum()) for count in counts)
+        there, lost = (int(count[others].sum()) for count in counts)
         if there >= 3 and lost > 0.5 * there:
             continue
         kinds += failed > 0
         if made and (not best[0] or failed * best[0] < best[1] * made):
             best = (made, failed)
     return (*best, kinds == 2)
-
-
-def _count(pool: Pool, sites: list[int], name: str, window: slice) -> tuple[int, int]:
-    values = pool.calls[name][sites, window]
-    return int((~np.isnan(values)).sum()), int((values == 0).sum())
 
 
 def media_calls(pool: Pool, e: Episode) -> tuple[int, int]:
