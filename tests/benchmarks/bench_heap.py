@@ -94,7 +94,12 @@ def module_names(files: dict[str, bytes]) -> list[str]:
     """The firmware's modules, those first that the others are made of."""
     names = [path.removeprefix("/lib/").removesuffix(".mpy").replace("/", ".") for path in files if "/lib/" in path]
     names = sorted(name.removesuffix(".__init__") for name in names)
-    return sorted(names, key=lambda name: (not name.startswith("linewitness_wire"), name.count("."), name))
+
+    def place(name: str) -> tuple[object, ...]:
+        probe = name.startswith("witness.probes.")
+        return not name.startswith("linewitness_wire"), probe and name not in PLAN_MODULES, name.count("."), name
+
+    return sorted(names, key=place)
 
 
 def sleeping_heap(folder: Path, profile: str, names: list[str], *, build: str) -> tuple[int, dict[str, int]]:
@@ -171,8 +176,11 @@ def build_figures(folder: Path, profile: str, seconds: int, every_ms: int, *, bu
 # Probes that the demo's plan uses, and what they import; the others' code is added to what was measured.
 PLAN_MODULES = {
     f"witness.probes.{name}"
-    for name in ("base", "icmp", "dns", "tcp", "stamp", "stamp_packet", "window", "sip", "sip_message")
-}
+    for name in (
+        "base", "icmp", "dns", "tcp", "connection", "certificate", "stamp", "stamp_packet", "stream", "window", "sip",
+        "sip_message", "sip_digest",
+    )
+}  # fmt: skip
 
 
 def main() -> None:
