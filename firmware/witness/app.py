@@ -19,7 +19,7 @@ from .batches import Batcher
 from .board import Board, reset_cause, restart
 from .clock import port_clock
 from .commands import Commander
-from .config import load_config, load_plan
+from .config import ConfigProblem, empty_plan, load_config, load_plan
 from .crypto.ed25519 import Signer
 from .identity import CONFIG, JOURNAL, firmware_digest, in_place
 from .journal import Journal
@@ -52,13 +52,21 @@ FOREVER_S = 1 << 30  # a receiver shows no progress while nothing arrives
 
 class App:
     """One witness; its `batcher` is there from run() on. crashes: how many in a row came before, see lives.py. Raises
-    ConfigProblem for files that do not fit."""
+    ConfigProblem for a configuration that does not fit; without a plan that does it measures nothing, as in safe mode,
+    and its batches name a plan of zeros."""
 
     def __init__(self, crashes: int = 0) -> None:
         self._crashes = crashes
         self._safe = crashes >= SAFE_AFTER
         self.config = config = load_config(CONFIG)
-        self.plan, self._plan_digest = load_plan(PLAN, config.site, config.witness)
+        self._no_plan = False
+        try:
+            self.plan, self._plan_digest = load_plan(PLAN, config.site, config.witness)
+        except ConfigProblem as problem:
+            # A spoilt plan does not silence the witness: it says so, signed, and takes another.
+            log(str(problem))
+            self.plan, self._plan_digest = empty_plan(config.site, config.witness), bytes(32)
+            self._no_plan = self._safe = True
         self.board = board = Board(config.board)
         self.clock = clock = port_clock()
         self.tally = Tally(clock.now_us, len(self.plan.targets), clock.now_us())
@@ -133,7 +141,9 @@ class App:
         if in_place():
             capabilities |= codes.CAN_CODE_IN_PLACE
         self.tally.event(codes.EVENT_BOOT, cause, board.code, capabilities, self.clock.now_us())
-        if self._safe:
+        if self._no_plan:
+            self.tally.event(codes.EVENT_FAULT, codes.FAULT_CONFIG, 1)
+        elif self._safe:
             log("safe mode after %d crashes in a row; try: a new plan, or `linewitness witness flash`" % self._crashes)
             self.tally.event(codes.EVENT_SAFE_MODE, self._crashes)
         self._start_tasks()
@@ -188,10 +198,11 @@ class App:
         self.public.begin_plan(plan.targets)
         schedule = Schedule(
             self.clock, self.link, plan, self.probes, self.resolver, self.tally, self.slots, self.board.random,
-            self._changed, lambda: self.public.backup, self._send,
+            self._changed, lambda: self.public.backup, self._send, self.board.kind.connects,
         )  # fmt: skip
         self.batcher.begin_plan(plan, self._plan_digest, schedule)
-        self.tally.event(codes.EVENT_PLAN, self._plan_digest)
+        if not self._no_plan:
+            self.tally.event(codes.EVENT_PLAN, self._plan_digest)
         self.supervisor.start(TASK_SCHEDULE, schedule.run, 30)
 
     def _send(self, target: int, coroutine, limit_s: int) -> None:

@@ -13,17 +13,18 @@ import machine
 
 from linewitness_wire import codes
 
-Kind = namedtuple("Kind", ("code", "led", "watchdog_ms", "freq_hz", "capabilities", "lan"))
-"""code: of the boot event; led: pin; freq_hz: None leaves the port's own; lan: arguments of network.LAN or None."""
+Kind = namedtuple("Kind", ("code", "led", "watchdog_ms", "freq_hz", "capabilities", "lan", "connects"))
+"""code: of the boot event; led: pin; freq_hz: None leaves the port's own; lan: arguments of network.LAN or None;
+connects: TCP sockets for probes, less than the port has by the uplink's and one for what takes turns (TLS, UPnP)."""
 
 _WIFI = codes.CAN_RAW_ICMP | codes.CAN_TLS
 BOARDS = {
-    "esp32-devkitc": Kind(1, 2, 8_000, 240_000_000, _WIFI, None),
+    "esp32-devkitc": Kind(1, 2, 8_000, 240_000_000, _WIFI, None, 6),
     "esp32-poe": Kind(
         2, 33, 8_000, 240_000_000, _WIFI | codes.CAN_ETHERNET,
-        {"mdc": 23, "mdio": 18, "power": 12, "phy_type": "PHY_LAN8720", "phy_addr": 0},
+        {"mdc": 23, "mdio": 18, "power": 12, "phy_type": "PHY_LAN8720", "phy_addr": 0}, 6,
     ),
-    "pico-w": Kind(3, "LED", 8_000, None, _WIFI, None),
+    "pico-w": Kind(3, "LED", 8_000, None, _WIFI, None, 2),
 }  # fmt: skip
 RESETS = (
     ("PWRON_RESET", codes.RESET_POWER), ("HARD_RESET", codes.RESET_HARD), ("WDT_RESET", codes.RESET_WATCHDOG),
@@ -32,7 +33,7 @@ RESETS = (
 
 
 def reset_cause() -> int:
-    """Return codes.RESET_*: why the board started."""
+    """Return codes.RESET_*: why the board started. Both ports call a brown-out power that came on."""
     cause = machine.reset_cause()
     for name, code in RESETS:
         if getattr(machine, name, None) == cause:

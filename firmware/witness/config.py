@@ -126,6 +126,11 @@ def check_plan(octets: bytes, site: str, witness: str, path: str) -> wire_plan.P
     return plan
 
 
+def empty_plan(site: str, witness: str) -> wire_plan.Plan:
+    """Return the plan of a witness that has none: a batch a minute, no targets."""
+    return wire_plan.Plan(site, witness, 0, 60, [], 1, 1, [], [])
+
+
 def load_plan(path: str, site: str, witness: str) -> tuple:
     """Return (Plan, its SHA-256) of the file. Raises ConfigProblem."""
     try:

@@ -8,7 +8,7 @@ Rounds: a target is probed every period_ms, with a jitter of up to an eighth of 
 march in step; every fast_period_ms while any target of its segment fails that has answered in this boot (what never
 answered, such as a router with UPnP off, would keep it fast for ever). fail_rounds bad rounds in a row make a target
 failing, clear_rounds good ones make it clear; either is an event. A void round says nothing. Call-quality windows keep
-their period, and never overlap.
+their period, and never overlap. TCP connects that hang are held to the board's few sockets.
 """
 
 import asyncio
@@ -24,6 +24,8 @@ from .resolver import Unresolved
 MINUTE_US = 60_000_000
 SLOT_US = 10_000_000
 WINDOW_METHODS = (codes.METHOD_STAMP, codes.METHOD_CALL)
+CONNECT_METHODS = (codes.METHOD_TCP, codes.METHOD_SIP_TCP)  # each holds a socket for as long as its server is silent
+CONNECT_WAIT_US = 100_000  # until the next look for a free one
 SLOT_METHODS = (codes.METHOD_TLS, codes.METHOD_SIP_TLS)  # handshakes
 LOCAL_METHODS = (codes.METHOD_SELF, codes.METHOD_LINK)
 WINDOW_TAIL_US = 500_000  # what a window needs beyond its last packet, beside its loss threshold
@@ -106,11 +108,12 @@ class Schedule:
 
     probes: {method: probe} as the probes' protocol has them; gateway(): dotted address or None; random(n) -> 0..n-1;
     changed(target, failing) hears of each change of state; while metered() no window runs. A round takes memory only
-    while it runs: send(target, coroutine(progress), limit_s) runs it, again if it failed.
+    while it runs: send(target, coroutine(progress), limit_s) runs it, again if it failed. connects: how many targets
+    may hold a TCP socket at a time; what is due then waits, so that the uplink always finds one.
     """
 
     def __init__(
-        self, clock, link, the_plan, probes, resolver, tally, slots, random, changed, metered, send
+        self, clock, link, the_plan, probes, resolver, tally, slots, random, changed, metered, send, connects
     ) -> None:  # fmt: skip
         self._clock = clock
         self._link = link
@@ -124,6 +127,7 @@ class Schedule:
         self._manners = Manners(clock, the_plan)
         self._metered = metered
         self._send = send
+        self._connects = connects
         self._began_us = array("Q", [0] * len(the_plan.targets))  # each target's last round
         self._due_us = array("Q", [0] * len(the_plan.targets))  # ... and next one, unless its segment fails
         self._busy = bytearray(len(the_plan.targets))  # a round is on its way
@@ -184,11 +188,24 @@ class Schedule:
         target = self._plan.targets[index]
         if target.method in SLOT_METHODS:
             return 0 if self._slots.left_us() else self._slots.until_us()
+        if target.method in CONNECT_METHODS:
+            return 0 if self._may_connect(index) else CONNECT_WAIT_US
         if not is_window(target):
             return 0
         if self._window.locked():
             return LOOK_US
         return 0 if self._slots.fits(window_us(target)) else self._slots.left_us() or self._slots.until_us()
+
+    def _may_connect(self, index: int) -> bool:
+        """Whether one of the board's places for connections is free for a target that is due: who waits longest goes
+        first."""
+        free = self._connects
+        due_us = self._next_us(index)
+        for i in self.probed():
+            if i != index and self._plan.targets[i].method in CONNECT_METHODS:
+                if self._busy[i] or self._next_us(i) < due_us:
+                    free -= 1
+        return free > 0
 
     def _begin(self, index: int) -> None:
         """Send the next round of a target on its way."""

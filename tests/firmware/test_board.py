@@ -44,3 +44,9 @@ def test_the_boot_event_claims_what_the_board_can(path: Path) -> None:
         assert bool(kind.capabilities & bit) == can[name], name
     assert kind.led == table["pins"]["led"]
     assert kind.watchdog_ms <= can["watchdog_max_ms"]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_probes_leave_the_uplink_a_socket_and_one_for_what_takes_turns(path: Path) -> None:
+    table = tomllib.loads(path.read_text())
+    assert boards()[path.stem].connects == table["network"]["tcp_sockets"] - 2

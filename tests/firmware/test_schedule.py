@@ -50,6 +50,9 @@ def test_a_window_begins_only_where_it_ends_before_the_slot() -> None:
     assert not slots.fits(SECOND)
 
 
+METHODS = (codes.METHOD_ICMP, codes.METHOD_STAMP, codes.METHOD_TCP)
+
+
 def make_plan(*targets: plan.Target, batch_s: int = 60) -> plan.Plan:
     return plan.Plan("s", "w", 1, batch_s, list(targets), 3, 2, [], [])
 
@@ -136,9 +139,9 @@ class Bench:
         self.tally = Tally(self.clock.now_us, len(the_plan.targets), 0)
         source = random.Random(1)
         self.schedule = Schedule(
-            self.clock, LinkUp(), the_plan, {codes.METHOD_ICMP: self.probe, codes.METHOD_STAMP: self.probe}, Resolver(),
+            self.clock, LinkUp(), the_plan, dict.fromkeys(METHODS, self.probe), Resolver(),
             self.tally, Slots(self.clock, the_plan.batch_s), lambda n: source.randrange(n) if n else 0,
-            lambda *change: self.changes.append(change), lambda: self.metered, self.send,
+            lambda *change: self.changes.append(change), lambda: self.metered, self.send, 2,
         )  # fmt: skip
         self.rounds: set[asyncio.Task[None]] = set()
 
@@ -313,3 +316,24 @@ def test_extra_batches_keep_their_distance_and_their_number_an_hour() -> None:
     assert len(made) == EXTRAS_AN_HOUR
     assert made[0] <= EXTRA_DELAY_US
     assert min(after - before for before, after in itertools.pairwise(made)) >= EXTRA_GAP_US
+
+
+def test_connects_that_hang_keep_to_the_board_s_places_and_each_gets_its_turn() -> None:
+    targets = [target(f"t{i}", 6, codes.METHOD_TCP, period_ms=2_000)._replace(timeout_ms=4_000) for i in range(5)]
+    bench = Bench(make_plan(*targets, target("echo", 5)))
+    bench.probe.up = False
+    most = 0
+
+    async def script(bench: Bench) -> None:
+        nonlocal most
+        for _ in range(600):
+            await bench.clock.run_to(bench.clock.now + SECOND // 10)
+            most = max(most, sum(bench.schedule._busy[:5]))
+
+    bench.run(script)
+    assert most == 2
+    rounds = [sum(name == f"t{i}" for name, _ in bench.probe.sent) for i in range(5)]
+    # A minute of two places, four seconds a round: thirty, shared by five.
+    assert 26 <= sum(rounds) <= 30
+    assert max(rounds) - min(rounds) <= 1
+    assert sum(name == "echo" for name, _ in bench.probe.sent) >= 5
