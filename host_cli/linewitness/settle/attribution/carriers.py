@@ -59,7 +59,7 @@ def found_carriers(fleet: Fleet, made: Calls, everything: Calls, inside: Calls) 
                 if verdict is None:
                     continue
                 start_s, end_s = ends(fleet, line, here)
-                beside = line.within(first - 2 * REACH, last + 2 * REACH)
+                beside = line.within(first - REACH, last + REACH)
                 sharing = [index for index in members if shares(fleet, index, here, beside)]
                 if len(sharing) < LEAST_SITES <= len(np.unique(here.site)) - 1:
                     continue  # one site's calls alone, beside others' of the same carrier: its own affair
@@ -114,7 +114,9 @@ def shares(fleet: Fleet, index: int, here: Calls, beside: Calls) -> bool:
     bad, good = int(own.failed.sum()), int((~own.failed).sum())
     if bad < 2:
         region = fleet.seen[index].facts.region
-        near = beside.of([i for i, s in enumerate(fleet.seen) if s.facts.region == region and i != index])
+        around = [i for i, s in enumerate(fleet.seen) if s.facts.region == region and i != index]
+        near = here.of(around)
+        near = near if len(near.failed) >= 2 else beside.of(around)
         if good or not bad or len(near.failed) < 2 or near.failed.mean() <= SINGLE:
             return False
     return bool(bad * failing - good * passing > 2.0)

@@ -27,6 +27,7 @@ from linewitness.settle.attribution.pool import (
     sharing,
     throughout,
 )
+from linewitness.settle.attribution.rules import pushed
 
 # target: (what shows its way, the most of it that is clean)
 CONTROLS = {
@@ -47,6 +48,7 @@ def judge(fleet: Fleet, found: list[Episode]) -> None:
         pool.fill(e)
     for e in found:
         _judge(fleet, pool, e)
+    pushed(pool, found)
     _one_cause(pool, found)
     _confirm(fleet, found)
     for e in found:
@@ -190,8 +192,7 @@ def _provider(fleet: Fleet, pool: Pool, e: Episode) -> None:
         e.side, e.rule = PROVIDER, "pooled_code"
         return
     sites = sharing(pool, e)
-    if len({pool.isp[i] for i in sites}) >= 2:
-        made, failed, both = made_calls(pool, sites, slice(*e.inner))
+    made, failed, both = made_calls(pool, sites, slice(*e.inner))
     expected = 0.5 * (1 - e.sip) * made
     enough = failed == made or failed >= max(2.0 if e.sip < 0.2 else 3.0, expected)
     if (both and enough) or (made >= 5 and failed >= 0.8 * made):

@@ -108,13 +108,18 @@ def calls_work(pool: Pool, e: Episode) -> bool:
 
 
 def sharing(pool: Pool, e: Episode) -> list[int]:
-    """Return the episode's sites without those whose own calls came about: their silence has another cause."""
-    sites = []
+    """Return the episode's sites without those whose own calls came about, where those whose calls failed are as many
+    and behind two ISPs: the silence of the former has another cause. Else all of the episode's sites."""
+    sites, failing = [], []
     for i in [e.index, *e.bad]:
         made, failed, _ = made_calls(pool, [i], slice(*e.inner))
         if made < 2 or failed > 0.2 * made:
             sites.append(i)
-    return sites
+            failing += [i] if failed else []
+    left_out = 1 + len(e.bad) - len(sites)
+    if len(failing) >= max(2, left_out) and len({pool.isp[i] for i in failing}) >= 2:
+        return sites
+    return [e.index, *e.bad]
 
 
 def throughout(pool: Pool, e: Episode, sites: list[int]) -> bool:
