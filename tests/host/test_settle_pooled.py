@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import functools
 import random
+from dataclasses import replace
 
 import pytest
 from branch_story import EDGE, MINUTE, SECOND, T0, Branch, Fault, Probe
 from test_settle import CONTRACT, contains, post
+from test_settle_command import fleet, run, store  # noqa: F401
 
+from linewitness.fleet import Fleet
 from linewitness.model import OutagePost, Segment, Settlement, Side
 from linewitness.report import words
+from linewitness.settle import reopened
 from linewitness.settle.account import QUALITY
 from linewitness.settle.engine import settle
 from linewitness.settle.pool import MEDIA_ONLY, NOT_EXCLUDED, SIGNALLING_ONLY
@@ -234,3 +238,23 @@ def test_poor_media_behind_one_isp_is_not_the_providers(sites: tuple[str, ...]) 
 
 def test_a_limiter_of_echoes_is_nobodys_poor_calls() -> None:
     assert poor({"leeds": (lossy("gateway", "icmp"), lossy(EDGE, "icmp"))}) == []
+
+
+# --- a real ledger --------------------------------------------------------------------------------------------------
+
+
+def test_a_ledger_settled_by_an_older_method_is_reopened_by_its_name(fleet: Fleet) -> None:  # noqa: F811
+    for site in ("leeds", "york"):
+        store(fleet, batches_of(site, (MEDIA,), 4)[0])
+    first = run(fleet, "--json", "--no-record")
+    assert first.exit_code == 0, first.output
+    settlement = Settlement.from_json(first.stdout)
+    assert [(v.side, v.kind) for v in settlement.verdicts] == [(Side.PROVIDER, MEDIA_ONLY)] * 2
+    older = replace(settlement, method="linewitness rules 3", verdicts=(), breaches=())
+    with fleet.ledger() as ledger:
+        inputs = reopened.Inputs(480, "", 480, "", "", "", "", False)
+        ledger.add_item("verdict", "older", reopened.record_of(older, inputs).encode(), T0)
+    again = Settlement.from_json(run(fleet, "--json").stdout)
+    told_of = [f.text for f in again.findings if f.kind == "reopened" and "was no failure" in f.text]
+    assert len(told_of) == 2
+    assert all("the method, linewitness rules 3 then and linewitness rules 4 now" in text for text in told_of)

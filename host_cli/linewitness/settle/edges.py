@@ -12,10 +12,12 @@ from collections.abc import Sequence
 
 from linewitness.model import Exclusion, Reason, Side, Verdict
 from linewitness.settle.account import EDGE_DEGRADED
+from linewitness.settle.groups import cite
 from linewitness.settle.intervals import Interval, subtract, union
-from linewitness.settle.local import CALL_KINDS, Diagnosis, cite, controls
+from linewitness.settle.local import Diagnosis
 from linewitness.settle.series import BAD, SERVED, Series
 from linewitness.settle.states import Failure, find_failures, is_live
+from linewitness.settle.suspicions import CALL_KINDS, controls
 
 CONFIDENCE = 50  # as of every verdict that names nobody
 CANDIDATES = (Side.ISP, Side.TRANSIT, Side.PROVIDER)

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from linewitness.model import Breach, Finding, OutagePost, Segment, SegmentSpan, Settlement, Side, Ticket, Verdict
 from linewitness.settle import edges, pool, pooled, poor, posts, power
 from linewitness.settle.account import NO_DOWNTIME, SiteEvidence
+from linewitness.settle.calls import Fleet
 from linewitness.settle.contract import Contract
 from linewitness.settle.intervals import Interval
 from linewitness.settle.local import diagnose
@@ -43,7 +44,7 @@ def settle(
     diagnoses = [diagnose(record, period) for record in sorted(records, key=lambda r: r.site)]
     current = posts.newest(snapshots)
     engine = pooled.ask([d.record for d in diagnoses], infos, current, period)
-    verdicts = pool.verdicts(pool.Fleet(diagnoses, infos, current, engine, claim_unconfirmed))
+    verdicts = pool.verdicts(Fleet(diagnoses, infos, current, engine, claim_unconfirmed))
     verdicts += [v for d in diagnoses for v in edges.degraded(d, period)]
     powered = [power.power_cuts(d.record, monitors) for d in diagnoses]
     verdicts += [v for cuts, _ in powered for v in cuts]

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from linewitness.model import Fate, OutagePost, QualityWindow, Segment
 from linewitness.settle.attribution.rounds import ANCHORS, Column, Post, Rounds, SiteFacts
 from linewitness.settle.intervals import Interval, intersect, length
-from linewitness.settle.local import refused
 from linewitness.settle.series import Series
+from linewitness.settle.suspicions import refused
 from linewitness.settle.timeline import RouterWord, SiteInfo, SiteRecord
 
 STEP_US = 60_000_000

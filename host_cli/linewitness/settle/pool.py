@@ -23,9 +23,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from linewitness.model import Bounds, Citation, Exclusion, Fate, OutagePost, Reason, Segment, Side, Verdict
+from linewitness.settle.calls import Fleet, callee_reached, calls_inside, calls_made
+from linewitness.settle.groups import cite
 from linewitness.settle.intervals import Interval, intersect, overlaps, subtract, union
-from linewitness.settle.local import CALL_KINDS, SILENT_KINDS, Control, Cut, Diagnosis, Suspicion, cite
-from linewitness.settle.pooled import Engine, Word
+from linewitness.settle.local import Cut, Diagnosis
+from linewitness.settle.pooled import Word
+from linewitness.settle.suspicions import CALL_KINDS, SILENT_KINDS, Control, Suspicion
 from linewitness.settle.timeline import SiteInfo
 
 TOGETHER_US = 1_000_000  # ends of one cause at two sites lie within their bounds, give or take this
@@ -51,21 +54,6 @@ class _Part:
     @property
     def core(self) -> Interval:
         return (self.start.latest_us, max(self.start.latest_us, self.end.earliest_us))
-
-
-@dataclass(frozen=True, slots=True)
-class Fleet:
-    """All that a suspicion is held against."""
-
-    diagnoses: Sequence[Diagnosis]
-    infos: Mapping[str, SiteInfo]
-    posts: Sequence[OutagePost]
-    engine: Engine
-    claim_unconfirmed: bool
-
-    @property
-    def suspicions(self) -> list[Suspicion]:
-        return [s for d in self.diagnoses for s in d.suspicions]
 
 
 def verdicts(fleet: Fleet) -> list[Verdict]:
@@ -190,7 +178,7 @@ def _judge(fleet: Fleet, diagnosis: Diagnosis, suspicion: Suspicion, part: _Part
     if word is not None and word.side in (Side.PROVIDER, Side.CARRIER):
         reasons.append(Reason(f"all sites side by side, by a second method: {word.text}"))
     if suspicion.kind == "carrier":
-        inside = _calls_inside(fleet, suspicion, hull)
+        inside = calls_inside(fleet, suspicion, hull)
         excluded += (Exclusion(Side.PROVIDER, Reason("test calls inside the network came about meanwhile", inside)),)
         return Verdict(
             suspicion.site, Segment.CARRIER, Side.CARRIER, part.start, part.end, 98, tuple(reasons), (), excluded,
@@ -256,7 +244,7 @@ def _against(fleet: Fleet, suspicion: Suspicion, part: _Part, word: Word | None,
         return result + (_against_carrier(fleet, suspicion, part, named) if suspicion.kind == "carrier" else [])
     if reached := _reached_elsewhere(fleet, suspicion, part):
         result.append(Reason("another site reached the same edge in these seconds", tuple(reached)))
-    if called := _calls_made(fleet, suspicion.site, part.core):
+    if called := calls_made(fleet, suspicion.site, part.core):
         result.append(Reason("test calls inside the provider's network came about in these seconds", called))
     return result
 
@@ -269,39 +257,12 @@ def _against_carrier(fleet: Fleet, suspicion: Suspicion, part: _Part, named: boo
         result.append(Reason("all sites side by side do not show that it was the carrier"))
     if suspicion.refused:
         result.append(Reason("a call was refused for the asking or by the callee itself (4xx, 6xx)", suspicion.dead))
-    if not _calls_inside(fleet, suspicion, hull):
+    if not calls_inside(fleet, suspicion, hull):
         result.append(Reason("no test call inside the provider's network came about beside them"))
-    reached = _callee_reached(fleet, suspicion, hull)
+    reached = callee_reached(fleet, suspicion, hull)
     if len(suspicion.callees) < 2 and not reached:
         result.append(Reason("only one callee was called, and nobody reached it meanwhile: it may be down"))
     return result
-
-
-def _calls_inside(fleet: Fleet, suspicion: Suspicion, span: Interval) -> tuple[Citation, ...]:
-    """Return the site's good calls inside the network in a stretch; empty where there is none, or one failed."""
-    (diagnosis,) = (d for d in fleet.diagnoses if d.record.site == suspicion.site)
-    calls = diagnosis.groups.calls
-    if any(s.count(f, *span) for s in calls for f in (Fate.LOST, Fate.WRONG)):
-        return ()
-    return cite(diagnosis.record, [s for s in calls if s.count(Fate.ANSWERED, *span)], *span)
-
-
-def _callee_reached(fleet: Fleet, suspicion: Suspicion, span: Interval) -> bool:
-    """Return whether one of the callees was reached meanwhile, by whatever site and carrier."""
-    return any(
-        s.callee in suspicion.callees and s.count(Fate.ANSWERED, *span)
-        for d in fleet.diagnoses for s in d.groups.carrier
-    )  # fmt: skip
-
-
-def _calls_made(fleet: Fleet, site: str, span: Interval) -> tuple[Citation, ...]:
-    """Return the good calls inside the network of a site's provider, of all its sites, in [start_us, end_us)."""
-    found: list[Citation] = []
-    for diagnosis in fleet.diagnoses:
-        if fleet.infos[diagnosis.record.site].provider == fleet.infos[site].provider:
-            made = [s for s in diagnosis.groups.calls if s.count(Fate.ANSWERED, *span)]
-            found += cite(diagnosis.record, made, *span)
-    return tuple(found)
 
 
 def _reached_elsewhere(fleet: Fleet, suspicion: Suspicion, part: _Part) -> list[Citation]:

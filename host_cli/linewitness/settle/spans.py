@@ -11,10 +11,12 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from linewitness.model import Bounds, Fate, Segment, SegmentSpan, State
+from linewitness.settle.groups import cite
 from linewitness.settle.intervals import Interval, subtract, union
-from linewitness.settle.local import CALL_KINDS, SILENT_KINDS, Cut, Diagnosis, cite
+from linewitness.settle.local import Cut, Diagnosis
 from linewitness.settle.series import LOST, REPLIED, Series
 from linewitness.settle.states import find_failures, settled
+from linewitness.settle.suspicions import CALL_KINDS, SILENT_KINDS
 
 TRUNK = (Segment.LAN, Segment.ROUTER, Segment.ACCESS, Segment.TRANSIT, Segment.PROVIDER)
 REACH_US = 2_000_000  # a sample speaks for its surroundings: its period, and at least so much
