@@ -23,7 +23,8 @@ EXTRAS_AN_HOUR = 20
 HOUR_US = 3_600_000_000
 LOOK_US = 1_000_000
 # Percent of the journal's room -> the longest batch.
-WIDENED = ((66, 3_600_000_000), (54, 900_000_000), (5, 300_000_000))
+WIDENED = ((65, 3_600_000_000), (55, 900_000_000), (5, 300_000_000))
+WIDER_US = 10_000_000  # what such a batch may be longer: batches don't end on the second
 SPLIT_US = 2_000_000  # what is left after an early end is worth a batch of its own from here on
 
 
@@ -136,7 +137,8 @@ class Batcher:
         if widened_us:
             from .wide import is_plain
 
-            if held.end_us - held.start_us < widened_us and is_plain(held):
+            wider_us = held.end_us - held.start_us + self.plan.batch_s * 1_000_000
+            if wider_us <= widened_us + WIDER_US and is_plain(held):
                 return
         self._queue.append((held, self.plan_digest))
         self._held = None
