@@ -66,12 +66,15 @@ def settle_fleet(
         posts = read_posts(ledger, archived)
         reported = tickets(ledger)
         monitors = sorted(read_monitors(ledger), key=repr)
+    absent = history.absent_until(archived)
     settlement = settle(
         records, known, posts, contracts, period,
         claim_unconfirmed=claim_unconfirmed, tickets=reported, monitors=monitors,
+        absent=absent,
     )  # fmt: skip
     told = (sorted(known.values(), key=lambda s: s.site), monitors)
-    said = reopened.record_of(settlement, taken.inputs(contracts, posts, reported, told, claim_unconfirmed))
+    said_by_them = (posts, sorted(absent.items()))
+    said = reopened.record_of(settlement, taken.inputs(contracts, said_by_them, reported, told, claim_unconfirmed))
     with fleet.ledger() as ledger:
         changes = _compared(ledger, said, record_at_us)
     settlement = replace(settlement, findings=(*settlement.findings, *history.findings(archived), *changes))

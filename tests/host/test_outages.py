@@ -426,6 +426,8 @@ def test_a_post_dated_before_a_snapshot_without_it_is_found(fleet: Fleet) -> Non
         "post_back_dated: n4njzfn1mqy0: says it was posted at 2026-03-01T10:20:00Z, but the page as"
     )
     assert "fetched at 2026-03-01T10:30:00Z" in found
+    with fleet.ledger() as ledger:
+        assert history.absent_until(snapshots(ledger)) == {("acme", "n4njzfn1mqy0"): T0 + 1800 * SECOND}
 
 
 def test_a_post_in_time_or_one_that_moved_into_a_short_list_is_not_accused(fleet: Fleet) -> None:

@@ -26,6 +26,7 @@ from linewitness.settle.account import SiteEvidence, account, classify
 from linewitness.settle.calendar import month_interval, window_interval
 from linewitness.settle.contract import Contract, load
 from linewitness.settle.intervals import intersect, length, subtract, union
+from linewitness.settle.posts import as_noticed
 
 MONTH = "2026-03"
 ZONE = "Europe/Berlin"
@@ -146,6 +147,25 @@ def test_maintenance_announced_in_time_is_excluded_as_announced_and_the_overrun_
     assert a.claimed_s == 60 * 60
     late = replace(post, created_at_us=START - 1)
     assert reckon(run, posts=(late,)).claimed_s == 90 * 60
+
+
+def test_notice_counts_from_when_a_post_was_there_whatever_it_says_of_itself() -> None:
+    run, post = verdict(60 * MINUTE, 90 * MINUTE), maintenance(60 * MINUTE, 90 * MINUTE)
+    seen_us, start_us = START - 60 * HOUR, START + 60 * MINUTE
+    first = replace(post, created_at_us=None, fetched_at_us=seen_us)
+    last = replace(first, fetched_at_us=END)
+
+    def excluded_s(current: OutagePost, absent_us: int | None = None) -> int:
+        absent = {} if absent_us is None else {("acme", "m1"): absent_us}
+        (noticed,) = as_noticed([current], [last, first], absent)
+        return sum(seconds for _, seconds in reckon(run, posts=(noticed,)).excluded_s)
+
+    assert excluded_s(last) == 30 * 60  # no time stated: first fetched 61 h before
+    assert excluded_s(replace(last, fetched_at_us=START), absent_us=start_us - 47 * HOUR) == 0
+    assert excluded_s(post) == excluded_s(post, absent_us=START - 100 * HOUR) == 30 * 60
+    assert excluded_s(post, absent_us=start_us - 47 * HOUR) == 0  # dated back: a fetch after that did not have it
+    (outage,) = as_noticed([replace(post, maintenance=False)], [post], {("acme", "m1"): END})
+    assert outage.created_at_us == post.created_at_us
 
 
 def test_downtime_below_the_contracts_minimum_is_not_claimed() -> None:

@@ -7,7 +7,7 @@ by their hashes. Only formats that list what is over are compared, and only a pa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
 from linewitness.model import Finding, OutagePost
@@ -20,34 +20,55 @@ CACHE_US = 120_000_000  # pages come out of caches some seconds old; two minutes
 
 def findings(archived: Iterable[Snapshot]) -> list[Finding]:
     """Return what is found in the snapshots of all sources, in a fixed order."""
+    archived = list(archived)
     result = []
-    sources: dict[tuple[str, str, str], list[Snapshot]] = {}
     for snapshot in archived:
         if snapshot.problem:
             what = f"{snapshot.source}: a snapshot is kept, but can't be read: {snapshot.problem}"
             result.append(Finding("post_unreadable", snapshot.provider, snapshot.fetched_at_us, what))
-        elif FORMATS[snapshot.form].whole:
-            sources.setdefault((snapshot.provider, snapshot.form, snapshot.source), []).append(snapshot)
-    for of_source in sources.values():
-        for before, after in pairwise(sorted(of_source, key=lambda s: s.fetched_at_us)):
-            result += [*_dated_back(before, after), *_taken_away(before, after)]
+    for before, after in _neighbours(archived):
+        result += [_back_dated(before, after, *one) for one in _absent(before, after)]
+        result += _taken_away(before, after)
     return sorted(result, key=lambda f: (f.subject, f.at_us or 0, f.kind, f.text))
 
 
-def _dated_back(before: Snapshot, after: Snapshot) -> list[Finding]:
+def absent_until(archived: Iterable[Snapshot]) -> dict[tuple[str, str], int]:
+    """Return by (provider, incident) the last fetch that did not have a post which says that it is older than that."""
+    result: dict[tuple[str, str], int] = {}
+    for before, after in _neighbours(archived):
+        for post, _ in _absent(before, after):
+            key = (post.provider, post.incident)
+            result[key] = max(result.get(key, 0), before.fetched_at_us)
+    return result
+
+
+def _neighbours(archived: Iterable[Snapshot]) -> Iterator[tuple[Snapshot, Snapshot]]:
+    """Yield each snapshot of a page and the next one of it, where its format lists what is over."""
+    sources: dict[tuple[str, str, str], list[Snapshot]] = {}
+    for snapshot in archived:
+        if not snapshot.problem and FORMATS[snapshot.form].whole:
+            sources.setdefault((snapshot.provider, snapshot.form, snapshot.source), []).append(snapshot)
+    for of_source in sources.values():
+        yield from pairwise(sorted(of_source, key=lambda s: s.fetched_at_us))
+
+
+def _absent(before: Snapshot, after: Snapshot) -> Iterator[tuple[OutagePost, int]]:
+    """Yield (post, when it says that it was posted) of what a snapshot should have had, were that true."""
     known = {p.incident for p in before.posts}
-    result = []
     for post in after.posts:
         dated_us = post.posted_at_us if post.posted_at_us is not None else post.created_at_us
         if post.incident in known or dated_us is None or dated_us >= before.fetched_at_us - CACHE_US:
             continue
         if _reaches_back(before, post, dated_us) or (not before.posts and before.source.startswith("http")):
-            text = (
-                f"{post.incident}: says it was posted at {iso(dated_us)[:19]}Z, but the page as fetched at "
-                f"{iso(before.fetched_at_us)[:19]}Z ({before.sha256[:16]}) did not have it"
-            )
-            result.append(Finding("post_back_dated", post.provider, after.fetched_at_us, text))
-    return result
+            yield post, dated_us
+
+
+def _back_dated(before: Snapshot, after: Snapshot, post: OutagePost, dated_us: int) -> Finding:
+    text = (
+        f"{post.incident}: says it was posted at {iso(dated_us)[:19]}Z, but the page as fetched at "
+        f"{iso(before.fetched_at_us)[:19]}Z ({before.sha256[:16]}) did not have it"
+    )
+    return Finding("post_back_dated", post.provider, after.fetched_at_us, text)
 
 
 def _taken_away(before: Snapshot, after: Snapshot) -> list[Finding]:

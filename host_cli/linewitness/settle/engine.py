@@ -34,12 +34,13 @@ def settle(
     claim_unconfirmed: bool = False,
     tickets: Sequence[Ticket] = (),
     monitors: Sequence[MonitorWord] = (),
+    absent: Mapping[tuple[str, str], int] | None = None,
 ) -> Settlement:
     """Return the Settlement of [start_us, end_us).
 
     infos has every site of records; snapshots holds every version of every post; claim_unconfirmed: the operator
-    chooses to claim what no evidence from outside confirms; monitors: what power monitors at the sites said. Work is
-    linear in the samples.
+    chooses to claim what no evidence from outside confirms; monitors: what power monitors at the sites said;
+    absent: see posts.as_noticed. Work is linear in the samples.
     """
     diagnoses = [diagnose(record, period) for record in sorted(records, key=lambda r: r.site)]
     current = posts.newest(snapshots)
@@ -64,7 +65,8 @@ def settle(
         for name in (d.record.site,)
     ]
     provider_of = {site: info.provider for site, info in infos.items()}
-    reckoned = reckon(contracts, evidence, provider_of, current, tickets, period)
+    noticed = posts.as_noticed(current, snapshots, absent or {})
+    reckoned = reckon(contracts, evidence, provider_of, noticed, tickets, period)
     breaches = tuple(
         Breach(v.site, commitment.name, v.start, v.end, i)
         for i, v in enumerate(verdicts)

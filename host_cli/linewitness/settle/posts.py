@@ -8,7 +8,7 @@ announced after it began, or that ran past its window. None of it opens or times
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -30,6 +30,28 @@ def newest(posts: Iterable[OutagePost]) -> list[OutagePost]:
             post = replace(post, scheduled_for_us=before.scheduled_for_us)
         latest[post.provider, post.incident] = post
     return sorted(latest.values(), key=lambda p: (p.provider, p.created_at_us or 0, p.incident))
+
+
+def as_noticed(
+    current: Iterable[OutagePost], snapshots: Iterable[OutagePost], absent: Mapping[tuple[str, str], int]
+) -> list[OutagePost]:
+    """Return the newest posts as the contract's notice rules have to see them: maintenance made known when it was.
+
+    Where a page does not say when it announced, that is when we first fetched it; where a fetch proves that it was not
+    there yet (absent: by provider and incident, the last such fetch), not before that, whatever the page says since.
+    """
+    first: dict[tuple[str, str], int] = {}
+    for post in snapshots:
+        key = (post.provider, post.incident)
+        first[key] = min(first.get(key, post.fetched_at_us), post.fetched_at_us)
+    result = []
+    for post in current:
+        key = (post.provider, post.incident)
+        if post.maintenance:
+            made_us = post.created_at_us if post.created_at_us is not None else first.get(key, post.fetched_at_us)
+            post = replace(post, created_at_us=max(made_us, absent.get(key, made_us)))
+        result.append(post)
+    return result
 
 
 def findings(posts: Sequence[OutagePost], verdicts: Sequence[Verdict], provider_of: dict[str, str]) -> list[Finding]:
