@@ -17,7 +17,7 @@ import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -60,12 +60,13 @@ def run_on_board(
     network: dict[str, Any] | None = None,
     virtual_clock: bool = False,
     counted: dict[str, int] | None = None,
+    begun: Callable[[Device], None] = lambda device: None,
 ) -> str:
     """Boot a virtual board with `files` and `main` as /main.py; return what it printed until main.py ended.
 
     `network` as in topology.py; without it the kernel's sockets. With `virtual_clock` time passes as fast as the
     machine computes, and `timeout_s` stays real. `counted` gets "queue_drops": datagrams that found a full receive
-    queue. Raises VmError like run_on_vm.
+    queue; `begun` gets the board as soon as it is on. Raises VmError like run_on_vm.
     """
     printed = bytearray()
     settings = Settings(
@@ -82,6 +83,7 @@ def run_on_board(
             for path, content in {**files, "main.py": main}.items():
                 flash.write_file("/" + path.lstrip("/"), content.encode() if isinstance(content, str) else content)
         device.power_on()
+        begun(device)
         end_s = time.monotonic() + timeout_s
         while not device.idle():
             if device.machine is None:
