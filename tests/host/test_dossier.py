@@ -201,11 +201,13 @@ def test_snapshots_and_the_callers_files_go_in(tmp_path: Path) -> None:
     lab.measure(1)
     lab.book.add_item("snapshot", "status page", b"<html>", lab.start_us)
     lab.checkpoint()
+    lab.book.add_item("verdict", "of the period", b"what settling said after the checkpoint", lab.start_us)
     octets = build_dossier(
         lab.book, lab.fleet, lab.start_us - 60 * SECOND_US, lab.start_us, (), {"settlement.json": b"{}\n"}
     )
     files = unpack(octets)
     assert b"<html>" in [content for name, content in files.items() if name.startswith("snapshots/")]
+    assert next(c for name, c in files.items() if name.startswith("verdicts/")).startswith(b"what settling said")
     assert files["settlement.json"] == b"{}\n"
     assert json.loads(files["summary.json"])["witnesses"][0]["batches"] == 1
     assert len(split_batches(next(c for n, c in files.items() if n.startswith("batches/")))) == 1

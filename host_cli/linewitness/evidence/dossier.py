@@ -7,7 +7,7 @@
     enrolments/LABEL.cose            every key ever enrolled, shown or not
     fleet.pub                        the fleet's public key
     plans/SHA256.cbor .cose          the plans that the batches name, and the fleet's signature where published
-    snapshots/ outages/ tickets/ claims/ retirements/ contracts/ power/   evidence items, named by their SHA-256
+    snapshots/ outages/ tickets/ claims/ retirements/ contracts/ power/ verdicts/   evidence items by their SHA-256
     summary.json                     what each witness covered, computed from the batches
     ...                              what the caller adds: contract.toml, settlement.json, report.html
 
@@ -43,6 +43,7 @@ FOLDERS = {
     "retirement": "retirements",
     "contract": "contracts",
     "power": "power",
+    "verdict": "verdicts",
 }
 """Kinds of items that go into a dossier by their SHA-256: all that the ledger got since the period began."""
 
