@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import statistics
 import sys
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,11 +55,11 @@ PHASE_US = {(EDGE, "tcp"): 2 * SECOND}
 class PlannedBranch(Branch):
     """A branch whose probes run at the default cadence: faster while what they touch fails."""
 
-    def _times(self, i: int, probe: Probe) -> list[int]:  # type: ignore[override]
+    def _times(self, i: int, probe: Probe, start_us: int, end_us: int) -> list[int]:
         cache: dict[int, list[int]] = self.__dict__.setdefault("times", {})
         if i not in cache:
             cache[i] = sorted(set(self._base(i, probe)) | set(self._fast(i, probe)))
-        return cache[i]
+        return cache[i][bisect_left(cache[i], start_us) : bisect_left(cache[i], end_us)]
 
     def _base(self, i: int, probe: Probe) -> range:
         phase_us = 70_000 * (i + 1) + PHASE_US.get((probe.host, probe.method), 0)
