@@ -22,10 +22,11 @@ from linewitness_wire import plan as wire
 
 if TYPE_CHECKING:
     from linewitness.fleet import Fleet
-    from linewitness.ledger import Enrolment, Ledger
+    from linewitness.ledger import Enrolment, Ledger, StoredBatch
 
 IN_FORCE = "in force"  # it has this plan already
 NEEDS_FLASH = "needs flash"
+NO_PLAN = bytes(32)  # in the batches of a witness that can't read its plan
 CHANGED, REFUSED, UNANSWERED = wire_push.CHANGED, wire_push.REFUSED, wire_push.UNANSWERED
 
 WHY_REFUSED = {
@@ -86,8 +87,10 @@ def _without_sending(fleet: Fleet, book: Ledger, one: Enrolment, seq: int, octet
     """Return what can be said of a witness without asking it, or the order to send."""
     sha256 = hashlib.sha256(octets).digest()
     newest = book.batch(one.kid, seq)
-    in_force = None if newest is None else record.decode_header(cose.split(newest.cose).payload).plan
-    if in_force == sha256:
+    in_force = None if newest is None else _plan_of(newest)
+    if in_force == NO_PLAN:  # its plan is spoilt; what it was told for that one it has still
+        in_force = next((p for p in reversed(list(map(_plan_of, book.batches(kid=one.kid)))) if p != NO_PLAN), None)
+    elif in_force == sha256:
         return Pushed(one.site, one.witness, IN_FORCE, sha256, seq)
     missing = sorted(_named(octets) - _told(book, one, in_force))
     if missing:
@@ -99,6 +102,11 @@ def _without_sending(fleet: Fleet, book: Ledger, one: Enrolment, seq: int, octet
         where = f"{fleet.root / 'secrets.toml'}: witness: {one.site}/{one.witness}"
         raise CannotDo("no secret is shared with this witness", where, "linewitness witness flash makes one")
     return wire_push.Order(one.site, one.witness, one.kid, octets, sha256, seq, secrets.ack_secret)
+
+
+def _plan_of(batch: StoredBatch) -> bytes:
+    plan: bytes = record.decode_header(cose.split(batch.cose).payload).plan
+    return plan
 
 
 def _told(book: Ledger, one: Enrolment, in_force: bytes | None) -> set[str]:

@@ -173,6 +173,23 @@ secret = "secret:community"
 """
 
 
+def test_a_witness_whose_plan_is_spoilt_is_sent_it_again(tmp_path):
+    fleet, (witness,) = fleet_of(tmp_path, "w1")
+    fleet.set_secret("community", "public")
+    change_site(fleet, '[[target]]\nname = "gateway"', SNMP + '[[target]]\nname = "gateway"')
+    with fleet.ledger() as book:  # as flashed with the secret; then the plan's file is damaged
+        for digest in (plan.digest(current(book, fleet, fleet.site(SITE), "w1", 2)), bytes(32)):
+            witness.plan = digest
+            book.store([witness.new_batch()])
+    with running_broker(fleet, "mosquitto"):
+        board = Commanded(fleet, witness, "obey")
+        try:
+            code, rows, _ = run(fleet, "--all", "--timeout", "10")
+        finally:
+            board.close()
+    assert (code, rows[0]["status"]) == (0, "changed")
+
+
 def test_wrong_usage_and_no_broker_are_one_line_each(tmp_path):
     fleet, _ = fleet_of(tmp_path, "w1")
     code, said, _ = run(fleet)
