@@ -35,6 +35,7 @@ class Pool:
         self.edge = [s.facts.edge for s in fleet.seen]
         self._calls = {name: np.stack([s[name] for s in fleet.seen]) for name in ("inside", "outside")}
         self._counts: dict[tuple[str, int, int], tuple[Counts, Counts]] = {}
+        self._others: dict[frozenset[str | None], Flags] = {}
         self._means: dict[tuple[int, str, int, int], float] = {}
         members: dict[tuple[str | None, str | None], list[int]] = {}
         for i in range(len(fleet.seen)):
@@ -84,6 +85,12 @@ class Pool:
             values = self._calls[name][:, first:last]
             self._counts[key] = (~np.isnan(values)).sum(axis=1), (values == 0).sum(axis=1)
         return self._counts[key]
+
+    def others(self, providers: frozenset[str | None]) -> Flags:
+        """Return which sites are of none of those providers."""
+        if providers not in self._others:
+            self._others[providers] = np.array([provider not in providers for provider in self.provider])
+        return self._others[providers]
 
     def _together(self, e: Episode, other: int, tracks: Flags) -> bool:
         """Return whether another site's failure began or ended with this one."""
@@ -142,8 +149,7 @@ def made_calls(pool: Pool, sites: list[int], window: slice) -> tuple[int, int, b
     """
     best = (0, 0)
     kinds = 0
-    providers = {pool.provider[i] for i in sites}
-    others = np.array([provider not in providers for provider in pool.provider])
+    others = pool.others(frozenset(pool.provider[i] for i in sites))
     for name in ("inside", "outside"):
         counts = pool.called(name, window.start, window.stop)
         made, failed = (int(count[sites].sum()) for count in counts)
