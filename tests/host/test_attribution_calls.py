@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from linewitness.settle.attribution.attribute import attribute
+from linewitness.settle.attribution.calls import Calls, differ
 from linewitness.settle.attribution.found import CARRIER, PROVIDER, ROUTER, UNDETERMINED
 from linewitness.settle.attribution.rounds import Rounds
 from tests.host.rounds_of_fleets import AT, STEP_S, T0_S, fail_calls, fleet, lossy, sides, sip_dead, site
@@ -130,3 +133,14 @@ def test_an_error_to_options_is_no_failure_while_calls_come_about() -> None:
     for one in sites:
         fail_calls(one, LONG, "inside", "carrier")
     assert sides(attribute(sites)) == {PROVIDER}
+
+
+def test_failures_beyond_chance_are_told_from_others_at_any_number_of_calls() -> None:
+    def calls(made: int, failed: int) -> Calls:
+        return Calls(np.zeros(made, np.int64), np.arange(made), np.arange(made) < failed)
+
+    assert differ(calls(8, 6), calls(30, 1))
+    assert not differ(calls(8, 2), calls(30, 3))
+    # A thousand sites make more calls than a float could count the choices among.
+    assert differ(calls(20_000, 900), calls(50_000, 1_000))
+    assert not differ(calls(20_000, 400), calls(50_000, 1_000))
