@@ -66,10 +66,10 @@ class JournalFull(Exception):
 
 
 async def paced(slices) -> None:
-    """Run slices of work with a pause for the loop after each."""
+    """Run slices of work with a pause for the loop after each, in which it hears what has come in, too."""
     try:
         for _ in slices:
-            await asyncio.sleep_ms(0)
+            await asyncio.sleep_ms(1)
     finally:
         slices.close()  # a task that is stopped leaves no file open
 
