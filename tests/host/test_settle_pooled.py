@@ -18,6 +18,7 @@ from linewitness.settle import reopened
 from linewitness.settle.account import QUALITY
 from linewitness.settle.engine import settle
 from linewitness.settle.pool import MEDIA_ONLY, NOT_EXCLUDED, SIGNALLING_ONLY
+from linewitness.settle.pooled import Engine, Word
 from linewitness.settle.timeline import Batch, SiteInfo, read_site
 
 HOUR = 60 * MINUTE
@@ -34,7 +35,7 @@ def plan_of(probe_us: int, window_us: int) -> tuple[Probe, ...]:
         *(Probe(host, "transit", method, period_us=probe_us) for host in anchors for method in ("icmp", "tcp")),
         Probe("198.51.100.9", "transit", "stamp", control=True, period_us=window_us),
         Probe("192.0.2.200", "provider", "sip", control=True, period_us=probe_us),
-        Probe("192.0.2.200", "provider", "icmp", control=True, period_us=5 * SECOND),
+        Probe("192.0.2.200", "provider", "icmp", control=True, period_us=probe_us // 3),
         Probe(EDGE, "provider", "sip", period_us=probe_us),
         Probe(EDGE, "provider", "icmp", period_us=probe_us),
         Probe(EDGE, "provider", "stamp", period_us=window_us),
@@ -58,7 +59,7 @@ Faults = dict[str, tuple[Fault, ...]]
 @functools.cache
 def batches_of(site: str, faults: tuple[Fault, ...], hours: int) -> tuple[Branch, list[Batch]]:
     probes = PROBES if hours <= 4 else RARELY
-    branch = Branch(site, faults, probes, duration_us=hours * HOUR, batch_us=MINUTE)
+    branch = Branch(site, faults, probes, duration_us=hours * HOUR, batch_us=MINUTE if hours <= 4 else 5 * MINUTE)
     return branch, branch.batches()
 
 
@@ -181,6 +182,12 @@ def test_a_carrier_is_not_named_in_doubt(faults: Faults, why: str) -> None:
     assert {v.side for v in verdicts} <= {Side.UNDETERMINED}
     assert all(any(why in r.text for r in v.reasons) for v in verdicts)
     assert bool(verdicts) == bool(why)
+
+
+def test_a_carrier_that_only_the_second_method_names_stays_undetermined(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Engine, "names", lambda _, site, span: Word(span, Segment.CARRIER, "carrier", 99, ()))
+    verdicts = told({"leeds": OVER}, EVERYBODY, hours=7).verdicts
+    assert [(v.site, v.side) for v in verdicts] == [("leeds", Side.UNDETERMINED)]
 
 
 def test_calls_that_fail_while_options_are_answered_are_told_and_accuse_nobody() -> None:

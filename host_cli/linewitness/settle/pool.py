@@ -38,6 +38,7 @@ CLOCK_DISPUTED = "the witness's clock and the host's contradict each other"
 
 MEDIA_ONLY, SIGNALLING_ONLY = "provider.media", "provider.signalling"
 KIND_OF = {"media": MEDIA_ONLY, "signalling": SIGNALLING_ONLY}
+ACCUSED = (Side.PROVIDER, Side.CARRIER)  # whom no method may name alone
 ALL_SIDES = (Side.CUSTOMER, Side.ISP, Side.TRANSIT, Side.PROVIDER)
 
 CONFIDENCE = {"link": 99, "lan": 97, "router_beside_lan": 98, "router": 95, "access": 95, "beyond": 90, "unsure": 50}
@@ -161,7 +162,7 @@ def _judge(fleet: Fleet, diagnosis: Diagnosis, suspicion: Suspicion, part: _Part
     clean = [c for c in suspicion.controls if c.clean]
     caveats = _caveats(diagnosis, hull)
     if against:
-        if word is not None and word.side in _candidates(suspicion) and word.side is not Side.PROVIDER:
+        if word is not None and word.side in _candidates(suspicion) and word.side not in ACCUSED:
             return _theirs(suspicion, part, word, [*reasons, *against], clean, caveats)
         candidates = _candidates(suspicion)
         spoken = [Reason(f"{c.name} clean in the same seconds", c.readings) for c in clean if c.side in candidates]
@@ -175,7 +176,7 @@ def _judge(fleet: Fleet, diagnosis: Diagnosis, suspicion: Suspicion, part: _Part
     if elsewhere:
         text = "sites behind other ISPs, whose own controls were clean, failed in the same seconds"
         excluded += (Exclusion(Side.ISP, Reason(text, elsewhere)),)
-    if word is not None and word.side in (Side.PROVIDER, Side.CARRIER):
+    if word is not None and word.side in ACCUSED:
         reasons.append(Reason(f"all sites side by side, by a second method: {word.text}"))
     if suspicion.kind == "carrier":
         inside = calls_inside(fleet, suspicion, hull)
