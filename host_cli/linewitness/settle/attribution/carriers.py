@@ -1,8 +1,8 @@
 """Carriers: calls over one failed while those that do not cross it, and those over others, did not.
 
 Calls of the sites of one carrier are laid on one time line, region by region and all of them; failures of all calls
-are looked for before those of a part. The callee must be cleared by calls that reached it over another carrier, or
-over the same one from elsewhere; the provider by calls inside its network, or by its calls over other carriers.
+are looked for before those of a part. The callee must be cleared (it may be each provider's own), and the provider, by
+calls inside its network or its calls over other carriers.
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ PASSES: tuple[tuple[tuple[str, ...], tuple[float, float]], ...] = (
     (("carrier", "region"), (3.7, 0.7)), (("carrier",), (3.7, 0.7)),
 )  # fmt: skip
 GROUP_STAY = 5.5
+OPEN = (UNDETERMINED, "carrier_or_callee")
+GOOD_CALLS = 3
 INSIDE_FAILS = 0.1
 SINGLE = 0.6
 
@@ -96,11 +98,31 @@ def _verdict(
         beside = enough(others.of([i for i, p in enumerate(providers) if p in {providers[h] for h in hit}]), *span)
     if len(beside.failed) < 2 or beside.failed.mean() > INSIDE_FAILS:
         return None  # the calls that do not cross the carrier fail too: it is not the carrier
-    if len(control.failed) < 3:  # the same callee, called over the same carrier from elsewhere
-        control = enough(everything.of([i for i, c in enumerate(carriers) if c == carrier and i not in members]), *span)
-        if not differ(here, control):
-            return UNDETERMINED, "carrier_or_callee"
-    return (CARRIER, "carrier") if len(control.failed) >= 3 else (UNDETERMINED, "carrier_or_callee")
+    return (CARRIER, "carrier") if _callee_cleared(fleet, members, here, span, everything) else OPEN
+
+
+def _callee_cleared(fleet: Fleet, members: list[int], here: Calls, span: tuple[int, int], everything: Calls) -> bool:
+    """Return whether the callee of the failed calls is seen to answer. Each provider's calls may have one of their own.
+
+    It is where calls of the same providers' sites were good over another carrier, or over the same one from elsewhere;
+    where sites of two providers failed and none over other carriers; or where, while all of some sites' calls failed,
+    all of others' in the group came about.
+    """
+    carriers = [s.facts.carrier for s in fleet.seen]
+    providers = [s.facts.provider for s in fleet.seen]
+    carrier = carriers[members[0]]
+    hit = [int(i) for i in np.unique(here.site[here.failed])]
+    theirs = {providers[i] for i in hit}
+    others = [i for i, c in enumerate(carriers) if c != carrier and c is not None]
+    elsewhere = [i for i, c in enumerate(carriers) if c == carrier and i not in members and providers[i] in theirs]
+    for control in ([i for i in others if providers[i] in theirs], elsewhere, others if len(theirs) > 1 else []):
+        made = enough(everything.of(control), *span)
+        if len(made.failed) >= 3 and differ(here, made):
+            return True
+    by_site = [here.of([i]).failed for i in members if providers[i] in theirs]
+    whole = sum(len(failed) >= GOOD_CALLS and not failed.any() for failed in by_site)
+    gone = sum(len(failed) >= GOOD_CALLS and bool(failed.all()) for failed in by_site)
+    return whole >= 2 and gone >= 2
 
 
 def shares(fleet: Fleet, index: int, here: Calls, beside: Calls) -> bool:

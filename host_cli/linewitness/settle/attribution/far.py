@@ -176,6 +176,8 @@ def _provider(fleet: Fleet, pool: Pool, e: Episode) -> None:
     if e.kind != "sip":
         if e.kind == "whole" and made >= 3 and failed <= 0.2 * made:
             e.side, e.rule = "none", "edge_degraded"
+        elif e.refused > 0.1:
+            e.rule, e.candidates = "asking_refused", ("none", PROVIDER)
         elif e.kind == "media":
             _media_alone(pool, e)
         else:

@@ -7,6 +7,8 @@ from linewitness.settle.attribution.found import ACCESS, PROVIDER, ROUTER, UNDET
 from linewitness.settle.attribution.tracks import episodes
 
 TOGETHER = 3
+AROUND = 60  # rounds
+MOST = 0.7
 
 
 def lies(fleet: Fleet) -> list[Found]:
@@ -21,10 +23,12 @@ def lies(fleet: Fleet) -> list[Found]:
 
 
 def _whose(fleet: Fleet, index: int, first: int, last: int) -> tuple[str, str]:
-    """Return (side, rule): the provider only where its name fails behind several ISPs and no other provider's does."""
+    """Return (side, rule): the provider only where its name fails at most of its sites, behind several ISPs, and no
+    other provider's does anywhere in these hours."""
     me, states = fleet.seen[index].facts, fleet.names
     bad: dict[tuple[bool, bool], list[str | None]] = {}
     good: dict[tuple[bool, bool], int] = {}
+    troubled = False
     for other, seen in enumerate(fleet.seen):
         if other == index:
             continue
@@ -33,6 +37,7 @@ def _whose(fleet: Fleet, index: int, first: int, last: int) -> tuple[str, str]:
             continue
         key = (seen.facts.provider == me.provider, seen.facts.isp == me.isp)
         share = float(states[other, first:last][usable].mean())
+        troubled |= not key[0] and bool(states[other, max(first - AROUND, 0) : last + AROUND].any())
         began = states[other, max(first - TOGETHER, 0) : first + TOGETHER].any()
         if share > 0.5 and began and not states[other, max(first - TOGETHER - 1, 0)]:
             bad.setdefault(key, []).append(seen.facts.isp)
@@ -44,7 +49,9 @@ def _whose(fleet: Fleet, index: int, first: int, last: int) -> tuple[str, str]:
         return UNDETERMINED, "names_fail_everywhere"
     if far_same:
         others_fine = good.get((False, True), 0) + good.get((False, False), 0)
-        if len({*far_same, me.isp}) >= 2 and others_fine >= 2:
+        same_fine = good.get((True, True), 0) + good.get((True, False), 0)
+        most = len(far_same) + len(near_same) + 1 >= MOST * (len(far_same) + len(near_same) + 1 + same_fine)
+        if len({*far_same, me.isp}) >= 2 and others_fine >= 2 and most and not troubled:
             return PROVIDER, "names_gone"
         return UNDETERMINED, "names_fail"
     if near_other or (near_same and good.get((True, False), 0)):
