@@ -59,7 +59,7 @@ Faults = dict[str, tuple[Fault, ...]]
 @functools.cache
 def batches_of(site: str, faults: tuple[Fault, ...], hours: int) -> tuple[Branch, list[Batch]]:
     probes = PROBES if hours <= 4 else RARELY
-    branch = Branch(site, faults, probes, duration_us=hours * HOUR, batch_us=MINUTE if hours <= 4 else 5 * MINUTE)
+    branch = Branch(site, faults, probes, duration_us=hours * HOUR, batch_us=MINUTE if hours <= 4 else 2 * MINUTE)
     return branch, branch.batches()
 
 
