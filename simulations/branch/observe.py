@@ -272,7 +272,9 @@ class Observer:
         due = np.arange(self.count) % period == self.rng.integers(period)
         # Test calls go down the provider's SRV set as phones do (RFC 3263 4.3): a dead member costs them nothing.
         by_another = state.ok("first_member") < 0.5
-        arrives = np.where(by_another, self.both("router", "line", "isp"), self.both("router", "line", "isp", "p"))
+        arrives = np.where(
+            by_another, self.both("router", "line", "isp", "e2"), self.both("router", "line", "isp", "p")
+        )
         signalling = 1 - (1 - arrives) ** 3
         shares = ("sip_p", "register_p", "call_any", "sip_any", "new_flows")
         set_up = np.clip(signalling * product(state, shares, ""), 0, 1) * 0.993

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from linewitness.settle.attribution.episode import OUTSIDE, Episode, second_fails
+from linewitness.settle.attribution.episode import DEAD_MEDIA, OUTSIDE, Episode, second_fails
 from linewitness.settle.attribution.fleet import Fleet
 from linewitness.settle.attribution.found import ACCESS, PROVIDER, ROUTER, TRANSIT, UNDETERMINED
 from linewitness.settle.attribution.likelihood import Likelihood
@@ -174,12 +174,13 @@ def _provider(fleet: Fleet, pool: Pool, e: Episode) -> None:
     """Several ISPs' witnesses agree: the provider, unless only our asking was refused."""
     made, failed, both = made_calls(pool, [e.index, *e.bad], slice(*e.inner))
     if e.kind != "sip":
-        if e.kind == "whole" and made >= 3 and failed <= 0.2 * made:
+        set_up = made >= 3 and failed <= 0.2 * made
+        if e.kind == "whole" and set_up and e.media_loss >= DEAD_MEDIA:
             e.side, e.rule = "none", "edge_degraded"
-        elif e.refused > 0.1:
-            e.rule, e.candidates = "asking_refused", ("none", PROVIDER)
-        elif e.kind == "media":
+        elif e.kind == "media" or set_up:
             _media_alone(pool, e)
+        elif e.refused > 0.1 and e.sip > 0.2:
+            e.rule, e.candidates = "asking_refused", ("none", PROVIDER)
         else:
             e.side, e.rule = PROVIDER, "pooled_whole"
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from math import comb
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from linewitness.settle.attribution.seen import Seen
 LEAST_USABLE = 0.4
 BAD_SHARE, GOOD_SHARE = 0.5, 0.15
 TOGETHER_ROUNDS = 3
+TOO_FEW = 0.02
 MEDIA_SHARE = 0.35  # of what the media probe lost
 
 Counts = NDArray[np.int64]
@@ -110,8 +112,13 @@ def calls_work(pool: Pool, e: Episode) -> bool:
     for sites in ([e.index], region):
         made, failed, _ = made_calls(pool, sites, slice(*e.inner))
         if made >= 2:
-            return failed < 0.5 * (1 - e.sip) * made
+            return at_most(failed, made, 0.9 * (1 - e.sip)) < TOO_FEW
     return False
+
+
+def at_most(failed: int, made: int, rate: float) -> float:
+    """Return the chance of so few failures, or fewer, were this the rate of failing (binomial)."""
+    return sum(comb(made, n) * rate**n * (1 - rate) ** (made - n) for n in range(failed + 1))
 
 
 def sharing(pool: Pool, e: Episode) -> list[int]:
