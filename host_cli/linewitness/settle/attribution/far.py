@@ -80,6 +80,8 @@ def _judge(fleet: Fleet, pool: Pool, e: Episode) -> None:
             e.rule = "few_of_many"
         elif e.kind != "sip" and _split_by_isp(pool, e, peers):
             e.rule = "some_isps_only"
+        elif e.kind == "media" and _one_transit(fleet, pool, e):
+            e.side, e.rule = TRANSIT, "one_transit"
         elif e.kind != "sip" and not _transits_cleared(fleet, pool, e):
             e.rule = "transit_not_cleared"
             if _one_region(pool, e) or _one_transit(fleet, pool, e):
@@ -159,7 +161,7 @@ def _transits_cleared(fleet: Fleet, pool: Pool, e: Episode) -> bool:
             if value == value and value < most:
                 clean.add((pool.isp[i], target))
                 cleared.add(path.get(target, "unknown"))
-    if len(ways) > 1 or ways & {"peer"}:
+    if len(ways - {"unknown"}) > 1 or ways & {"peer"}:
         return True  # two networks don't fail in one moment; a peer has none between
     return bool(ways <= cleared - {"unknown"}) or len(clean) >= MANY_CLEAN
 
@@ -253,8 +255,8 @@ def _one_transit(fleet: Fleet, pool: Pool, e: Episode) -> bool:
     """Return whether one transit network lies on the way of all that failed and of none that did not."""
     if e.kind == "sip":
         return False
-    ways = {_way(fleet, pool, i) for i in [e.index, *e.bad]}
-    if len(ways) != 1 or None in ways or "peer" in ways:
+    ways = {_way(fleet, pool, i) for i in [e.index, *e.bad]} - {None}
+    if len(ways) != 1 or "peer" in ways:
         return False
     (way,) = ways
     return way not in {_way(fleet, pool, i) for i in e.good}

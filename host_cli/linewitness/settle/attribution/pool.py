@@ -31,6 +31,7 @@ class Pool:
 
     def __init__(self, fleet: Fleet) -> None:
         self.fleet = fleet
+        self.both = fleet.sip & fleet.media
         self.isp = [s.facts.isp for s in fleet.seen]
         self.region = [s.facts.region for s in fleet.seen]
         self.provider = [s.facts.provider for s in fleet.seen]
@@ -45,14 +46,14 @@ class Pool:
         self.members = {key: np.array(value) for key, value in members.items()}
 
     def fill(self, e: Episode) -> None:
-        """Fill an episode's bad and good peers."""
+        """Fill an episode's bad and good peers: whole is what failed by both tracks at a peer too."""
         key = (self.provider[e.index], self.edge[e.index])
         others = self.members[key]
         others = others[others != e.index]
         if not len(others) or key[0] is None:
             return
         window = slice(e.first, e.last)
-        tracks = self.fleet.sip if e.track == "sip" else self.fleet.media
+        tracks = self.both if e.kind == "whole" else self.fleet.sip if e.track == "sip" else self.fleet.media
         failed = tracks[others, window]
         usable = self.fleet.usable[others, window]
         counted = usable.sum(axis=1)
