@@ -24,6 +24,7 @@ import io
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -147,6 +148,8 @@ class Chaos:
         }  # fmt: skip
 
     def _start(self, name: str) -> None:
+        if name == "collector":
+            self._until("the broker listens", self._broker_listens)  # without one it ends at once, and says so
         words = {
             "broker": ("broker", *(("--engine", self._engine) if self._engine else ())),
             "collector": ("collect", "--broker", f"127.0.0.1:{self._port}"),
@@ -157,9 +160,18 @@ class Chaos:
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
 
+    def _broker_listens(self) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self._port), 1):
+                return True
+        except OSError:
+            return False
+
     def _kill(self, name: str) -> None:
         """kill -9 of a process and of what it started, none of which can put anything in order."""
         process = self._processes.pop(name)
+        if process.poll() is not None:
+            return  # _until says so
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
         for pid in (*map(int, children.read_text().split()), process.pid):
             os.kill(pid, signal.SIGKILL)
@@ -275,8 +287,12 @@ class Chaos:
     def _until(self, what: str, done: Callable[[], bool]) -> None:
         end_s = time.monotonic() + CATCH_UP_S
         while not done():
-            for name, process in self._processes.items():
-                if process.poll() is not None:
+            for name, process in list(self._processes.items()):
+                if process.poll() is not None and name == "collector":
+                    # The broker died before it had connected: it says so and ends, to be started again.
+                    del self._processes[name]
+                    self._start(name)
+                elif process.poll() is not None:
                     said = (self._stage.logs / f"{name}.log").read_text(errors="replace").strip().splitlines()
                     raise RuntimeError(f"the {name} ended by itself: {said[-1:]}")
             if time.monotonic() > end_s:
