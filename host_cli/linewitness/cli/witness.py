@@ -47,7 +47,7 @@ def _render_flash(value: dict[str, Any]) -> str:
         f"{value['site']}/{value['witness']}: {value['written']} files written ({value['octets']} octets), "
         f"{value['unchanged']} unchanged, {value['removed']} removed; firmware {value['firmware'].hex()[:16]} "
         f"({value['architecture']}) on {value['board']}; the board is starting"
-        + "".join(f"\n{value['site']}/{name} has an older plan: linewitness plan push, or flash it too" for name in value["outdated"])
+        + "".join(f"\n{value['site']}/{name} has an older plan: push or flash it" for name in value["outdated"])
     )
 
 
