@@ -7,6 +7,7 @@ import pytest
 
 from linewitness.settle.attribution.attribute import attribute
 from linewitness.settle.attribution.found import ACCESS, LAN, POWER, PROVIDER, ROUTER, TRANSIT, UNDETERMINED
+from linewitness.settle.attribution.rounds import Post, Rounds
 from tests.host.rounds_of_fleets import (
     AT,
     ROUNDS,
@@ -202,3 +203,53 @@ def test_without_pooling_each_site_stands_alone() -> None:
     for one in sites:
         edge_dead(one)
     assert PROVIDER not in sides(attribute(sites, pooling=False))
+
+
+def several_providers() -> list[Rounds]:
+    return [site(f"s{i:02}", "ab"[i % 2], ("acme", "zeta")[i // 2 % 2]) for i in range(12)]
+
+
+def test_sip_that_falls_silent_to_two_providers_with_its_calls_is_a_rule_of_the_customers() -> None:
+    sites = several_providers()
+    for late, one in enumerate(sites):
+        at = slice(200 + late % 4, 260)  # a push takes minutes to reach all
+        put(one, at, edge_sip=0, edge_code=0)
+        fail_calls(one, at, "inside", "carrier")
+    assert sides(attribute(sites)) == {ROUTER}
+
+
+def test_sip_that_falls_silent_to_two_providers_while_calls_come_about_is_the_probes_own() -> None:
+    sites = several_providers()
+    for one in sites:
+        put(one, slice(200, 260), edge_sip=0, edge_code=0)
+    assert attribute(sites) == []
+
+
+def test_all_edges_of_a_provider_out_of_reach_may_be_the_customers_block_until_its_own_post_says_otherwise() -> None:
+    sites = several_providers()
+    for one in sites:
+        if one.facts.provider == "acme":
+            edge_dead(one)
+            put(one, AT, edge2_sip=0, edge2_loss=1)
+    found = attribute(sites)
+    assert sides(found) == {UNDETERMINED}
+    assert all({"customer", PROVIDER} <= set(f.candidates) for f in found)
+    start_s, end_s = T0_S + AT.start * STEP_S, T0_S + AT.stop * STEP_S
+    posted = Post("acme", None, start_s, end_s, start_s + 300, maintenance=False)
+    assert sides(attribute(sites, [posted])) == {PROVIDER}
+    assert sides(attribute(sites, blocks_told=True)) == {PROVIDER}
+
+
+def test_a_way_that_fails_for_all_sites_of_some_isps_and_none_of_others_accuses_no_provider() -> None:
+    sites = fleet(12, "abcd")
+    for one in sites:
+        if one.facts.isp in "ab":
+            edge_dead(one)
+    assert PROVIDER not in sides(attribute(sites))
+
+
+def test_a_witness_that_lost_power_while_the_router_did_not_was_unplugged() -> None:
+    (one,) = fleet(1)
+    one.columns["router_uptime_s"] = 9000 + STEP_S * np.arange(ROUNDS)
+    gone(one, AT, reset=1)
+    assert attribute([one]) == []

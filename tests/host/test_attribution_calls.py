@@ -144,3 +144,32 @@ def test_failures_beyond_chance_are_told_from_others_at_any_number_of_calls() ->
     # A thousand sites make more calls than a float could count the choices among.
     assert differ(calls(20_000, 900), calls(50_000, 1_000))
     assert not differ(calls(20_000, 400), calls(50_000, 1_000))
+
+
+def test_media_that_only_the_probe_lost_is_its_far_ends_trouble() -> None:
+    sites = fleet(16)
+    for one in sites:
+        one.columns["carrier_call_mos"] = np.where(np.isnan(one.columns["carrier_call_ok"]), np.nan, 4.3)
+        lossy(one, LONG, 0.3, "media")
+    assert attribute(sites) == []
+    for one in sites:
+        one.columns["carrier_call_mos"][LONG] = np.minimum(one.columns["carrier_call_mos"][LONG], 2.0)
+    assert sides(attribute(sites)) == {PROVIDER}
+
+
+def test_media_that_only_the_probe_lost_stays_open_where_no_calls_are_made() -> None:
+    sites = fleet(16)
+    for one in sites:
+        lossy(one, LONG, 0.3, "media")
+    assert sides(attribute(sites, without=frozenset({"calls"}))) == {UNDETERMINED}
+
+
+def test_a_callee_that_one_providers_sites_alone_call_is_not_told_from_their_only_carrier() -> None:
+    sites = [
+        site(f"s{i:02}", "ab"[i % 2], ("acme", "zeta")[i // 2 % 2], carrier=("tel", "fon")[i // 2 % 2])
+        for i in range(16)
+    ]
+    for one in sites:
+        if one.facts.carrier == "tel":
+            fail_calls(one, LONG, "carrier")
+    assert sides(attribute(sites)) == {UNDETERMINED}

@@ -36,6 +36,7 @@ CONTROLS = {
 }  # fmt: skip
 MANY_CLEAN = 8
 LEAST_SHARE = 0.15
+LEAST_WITNESSES = 3  # where no call tells
 ALL_EDGES = "all_edges"  # stands only where a block by the customer is excluded, or told beside it
 
 
@@ -52,7 +53,7 @@ def judge(fleet: Fleet, found: list[Episode]) -> None:
     _one_cause(pool, found)
     _confirm(fleet, found)
     for e in found:
-        if e.side == PROVIDER and e.kind == "whole" and _all_edges(fleet, pool, e):
+        if e.side == PROVIDER and e.kind != "media" and e.error <= 0.5 and _all_edges(fleet, pool, e):
             e.rule = ALL_EDGES
 
 
@@ -80,11 +81,11 @@ def _judge(fleet: Fleet, pool: Pool, e: Episode) -> None:
             e.rule = "few_of_many"
         elif e.kind != "sip" and _split_by_isp(pool, e, peers):
             e.rule = "some_isps_only"
-        elif e.kind == "media" and _one_transit(fleet, pool, e):
-            e.side, e.rule = TRANSIT, "one_transit"
+        elif e.kind == "media" and _one_transit(fleet, pool, e)[0]:
+            e.side, e.rule = TRANSIT if _one_transit(fleet, pool, e)[1] else UNDETERMINED, "one_transit"
         elif e.kind != "sip" and not _transits_cleared(fleet, pool, e):
             e.rule = "transit_not_cleared"
-            if _one_region(pool, e) or _one_transit(fleet, pool, e):
+            if _one_region(pool, e) or _one_transit(fleet, pool, e)[1]:
                 e.side = TRANSIT
         else:
             _provider(fleet, pool, e)
@@ -133,8 +134,10 @@ def _all_edges(fleet: Fleet, pool: Pool, e: Episode) -> bool:
     A rule of the customer's, pushed to its sites, looks so; no reading excludes it.
     """
     window = slice(e.first, e.last)
-    edges = [pool.mean(i, "edge2_dead", e.first, e.last) for i in [e.index, *e.bad]]
-    known = [dead for dead in edges if dead == dead]
+    silent = e.kind == "sip"  # only our asking: of the second edge, too, only what it answered to that
+    name = "edge2_sip" if silent else "edge2_dead"
+    edges = [pool.mean(i, name, e.first, e.last) for i in [e.index, *e.bad]]
+    known = [1 - value if silent else value for value in edges if value == value]
     failing = 0
     for i, other in enumerate(pool.provider):
         usable = fleet.usable[i, window]
@@ -183,6 +186,8 @@ def _provider(fleet: Fleet, pool: Pool, e: Episode) -> None:
             _media_alone(pool, e)
         elif e.refused > 0.1 and e.sip > 0.2:
             e.rule, e.candidates = "asking_refused", ("none", PROVIDER)
+        elif not failed and len(e.bad) + 1 < LEAST_WITNESSES:
+            e.rule, e.candidates = "two_sites_without_calls", (ACCESS, *OUTSIDE)
         else:
             e.side, e.rule = PROVIDER, "pooled_whole"
         return
@@ -251,15 +256,13 @@ def _own_outage(fleet: Fleet, pool: Pool, e: Episode, control: str) -> bool:
     return known >= 2 and bad > 0.5 * known
 
 
-def _one_transit(fleet: Fleet, pool: Pool, e: Episode) -> bool:
-    """Return whether one transit network lies on the way of all that failed and of none that did not."""
-    if e.kind == "sip":
-        return False
-    ways = {_way(fleet, pool, i) for i in [e.index, *e.bad]} - {None}
-    if len(ways) != 1 or "peer" in ways:
-        return False
-    (way,) = ways
-    return way not in {_way(fleet, pool, i) for i in e.good}
+def _one_transit(fleet: Fleet, pool: Pool, e: Episode) -> tuple[bool, bool]:
+    """Return (maybe, surely): whether one transit network lies on the known ways of all that failed and of none that
+    did not; surely where at least two ways of either are known."""
+    bad = [way for i in [e.index, *e.bad] if (way := _way(fleet, pool, i)) is not None]
+    good = [way for i in e.good if (way := _way(fleet, pool, i)) is not None]
+    maybe = len(set(bad)) == 1 and "peer" not in bad and bad[0] not in good
+    return maybe, maybe and len(bad) >= 2 <= len(good)
 
 
 def _way(fleet: Fleet, pool: Pool, index: int) -> str | None:

@@ -8,7 +8,7 @@ from math import comb
 import numpy as np
 from numpy.typing import NDArray
 
-from linewitness.settle.attribution.episode import Episode, mean
+from linewitness.settle.attribution.episode import DEAD_MEDIA, Episode, mean
 from linewitness.settle.attribution.fleet import Fleet
 from linewitness.settle.attribution.quality import impairment_of_mos
 from linewitness.settle.attribution.rounds import Flags
@@ -171,17 +171,21 @@ def made_calls(pool: Pool, sites: list[int], window: slice) -> tuple[int, int, b
 
 
 def media_calls(pool: Pool, e: Episode) -> tuple[int, int]:
-    """Return (made, poor) test calls over the carrier, of the sites whose media failed: poor if not set up, or if they
-    lost at least a fair part of the quality that the media probe lost."""
+    """Return (made, poor) test calls that tell of media, of the sites whose media failed.
+
+    Poor are calls over the carrier that lost a fair part of the quality that the media probe lost, and where it was
+    dead, rounds in which both calls failed. A call over the carrier that failed beside one inside that did not may have
+    failed for a reason of its own.
+    """
     made = poor = 0
     window = slice(*e.inner)
     for i in [e.index, *e.bad]:
         seen = pool.fleet.seen[i]
         lost = impairment_of_mos(seen["outside_mos"][window]) - impairment_of_mos(np.array(seen.usual("outside_mos")))
         probe = max(mean(seen["i_media"][window], pool.fleet.seen[i].measured[window]) - seen.usual("i_media"), 8.0)
-        call = seen["outside"][window]
-        made += int((~np.isnan(call)).sum())
-        poor += int(((call == 0) | (lost > MEDIA_SHARE * probe)).sum())
+        silent = (seen["inside"][window] == 0) & (seen["outside"][window] == 0) & (e.media_loss >= DEAD_MEDIA)
+        made += int((~np.isnan(lost)).sum() + silent.sum())
+        poor += int((lost > MEDIA_SHARE * probe).sum() + silent.sum())
     return made, poor
 
 
