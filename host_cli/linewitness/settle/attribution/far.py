@@ -186,7 +186,7 @@ def _provider(fleet: Fleet, pool: Pool, e: Episode) -> None:
             _media_alone(pool, e)
         elif e.refused > 0.1 and e.sip > 0.2:
             e.rule, e.candidates = "asking_refused", ("none", PROVIDER)
-        elif not failed and len(e.bad) + 1 < LEAST_WITNESSES:
+        elif not failed and len(e.bad) + 1 < LEAST_WITNESSES and not fleet.blocks_told:
             e.rule, e.candidates = "two_sites_without_calls", (ACCESS, *OUTSIDE)
         else:
             e.side, e.rule = PROVIDER, "pooled_whole"
