@@ -47,6 +47,11 @@ class Calls:
         mine = np.isin(self.site, np.array(sites, np.int64))
         return Calls(self.site[mine], self.round[mine], self.failed[mine])
 
+    def share_beside(self, first: int, last: int) -> float:
+        """Return which share failed of the calls outside [first, last), 0 where there are none."""
+        beside = self.failed[(self.round < first) | (self.round >= last)]
+        return float(beside.mean()) if len(beside) else 0.0
+
     def within(self, first: int, last: int) -> Calls:
         mine = (self.round >= first) & (self.round < last)
         return Calls(self.site[mine], self.round[mine], self.failed[mine])
@@ -127,16 +132,21 @@ def together(fleet: Fleet, names: tuple[str, ...]) -> dict[Hashable, list[int]]:
 
 
 def differ(here: Calls, control: Calls) -> bool:
-    """Return whether so many failures are beyond chance, had these calls failed as the control's did (binomial)."""
-    rate = (int(control.failed.sum()) + 1) / (len(control.failed) + 2)
+    """Return whether so many failures are beyond chance, had these calls failed as the control's did."""
+    return by_chance(here, (int(control.failed.sum()) + 1) / (len(control.failed) + 2)) < CHANCE
+
+
+def by_chance(here: Calls, rate: float) -> float:
+    """Return the chance of so many failures, or more, were this the rate of failing, but at least that of healthy calls
+    (binomial)."""
+    rate = min(max(rate, HEALTHY_FAILS), 0.999)
     made, failed = len(here.failed), int(here.failed.sum())
     # By logarithms: the number of ways to choose among a large fleet's calls is no float.
     ways = lgamma(made + 1)
-    beyond = sum(
+    return sum(
         exp(ways - lgamma(n + 1) - lgamma(made - n + 1) + n * log(rate) + (made - n) * log(1 - rate))
         for n in range(failed, made + 1)
     )
-    return beyond < CHANCE
 
 
 def likely(here: Calls) -> tuple[float, float]:

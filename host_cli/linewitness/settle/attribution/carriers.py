@@ -18,6 +18,7 @@ from linewitness.settle.attribution.calls import (
     PARTIAL,
     REACH,
     Calls,
+    by_chance,
     caution,
     differ,
     ends,
@@ -37,6 +38,7 @@ PASSES: tuple[tuple[tuple[str, ...], tuple[float, float]], ...] = (
     (("carrier", "region"), (3.7, 0.7)), (("carrier",), (3.7, 0.7)),
 )  # fmt: skip
 GROUP_STAY = 5.5
+STRAYS = 1e-6
 OPEN = (UNDETERMINED, "carrier_or_callee")
 GOOD_CALLS = 3
 INSIDE_FAILS = 0.1
@@ -57,6 +59,8 @@ def found_carriers(fleet: Fleet, made: Calls, everything: Calls, inside: Calls) 
         ):
             for first, last in stretches:
                 here = line.within(first, last)
+                if by_chance(here, line.share_beside(first, last)) >= STRAYS:
+                    continue  # of all the stretches that a year has, some hold so many strays
                 verdict = _verdict(fleet, members, here, (first, last), everything, inside)
                 if verdict is None:
                     continue

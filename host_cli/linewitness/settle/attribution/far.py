@@ -206,7 +206,9 @@ def _provider(fleet: Fleet, pool: Pool, e: Episode) -> None:
     expected = 0.5 * (1 - e.sip) * made
     enough = failed == made or failed >= max(2.0 if e.sip < 0.2 else 3.0, expected)
     if (both and enough) or (made >= 5 and failed >= 0.8 * made):
-        if throughout(pool, e, sites):
+        mine, lost, _ = made_calls(pool, [e.index], slice(*e.inner))
+        own_fit = mine < 2 or lost >= 0.5 * (1 - e.sip) * mine
+        if own_fit and throughout(pool, e, sites):
             e.side, e.rule = PROVIDER, "pooled_sip_calls"
         else:
             e.rule, e.candidates = "calls_only_partly", ("none", PROVIDER)
