@@ -20,6 +20,7 @@ from linewitness.settle.attribution.pool import (
     GOOD_SHARE,
     LEAST_USABLE,
     Pool,
+    callers_agree,
     calls_work,
     edge_suffers,
     made_calls,
@@ -208,7 +209,7 @@ def _provider(fleet: Fleet, pool: Pool, e: Episode) -> None:
     if (both and enough) or (made >= 5 and failed >= 0.8 * made):
         mine, lost, _ = made_calls(pool, [e.index], slice(*e.inner))
         own_fit = mine < 2 or lost >= 0.5 * (1 - e.sip) * mine
-        if own_fit and throughout(pool, e, sites):
+        if own_fit and callers_agree(pool, e, sites) and throughout(pool, e, sites):
             e.side, e.rule = PROVIDER, "pooled_sip_calls"
         else:
             e.rule, e.candidates = "calls_only_partly", ("none", PROVIDER)
@@ -222,8 +223,8 @@ def _provider(fleet: Fleet, pool: Pool, e: Episode) -> None:
 
 def _media_alone(pool: Pool, e: Episode) -> None:
     """The media probe alone failed: its far end may be what is down. Test calls tell, or echoes to the same edge."""
-    made, poor = media_calls(pool, e)
-    if made >= 2 and poor >= 0.5 * made:
+    made, poor, isps = media_calls(pool, e)
+    if isps >= 2 and poor >= 0.5 * made:
         e.side, e.rule = PROVIDER, "pooled_media_calls"
     elif made >= 3 and poor <= 0.15 * made:
         e.side, e.rule = "none", "echo_service"

@@ -137,6 +137,11 @@ def sharing(pool: Pool, e: Episode) -> list[int]:
     return [e.index, *e.bad]
 
 
+def callers_agree(pool: Pool, e: Episode, sites: list[int]) -> bool:
+    """Return whether calls failed at sites behind two ISPs: one site's may have failed for a reason of its own."""
+    return len({pool.isp[i] for i in sites if made_calls(pool, [i], slice(*e.inner))[1]}) >= 2
+
+
 def throughout(pool: Pool, e: Episode, sites: list[int]) -> bool:
     """Return whether those sites' calls failed in every third of the episode in which some were made: where they
     failed for a part of a longer silence to our asking only, they are not its cause."""
@@ -170,14 +175,15 @@ def made_calls(pool: Pool, sites: list[int], window: slice) -> tuple[int, int, b
     return (*best, kinds == 2)
 
 
-def media_calls(pool: Pool, e: Episode) -> tuple[int, int]:
-    """Return (made, poor) test calls that tell of media, of the sites whose media failed.
+def media_calls(pool: Pool, e: Episode) -> tuple[int, int, int]:
+    """Return (made, poor, ISPs behind which some were poor) of the test calls that tell of media, where it failed.
 
     Poor are calls over the carrier that lost a fair part of the quality that the media probe lost, and where it was
     dead, rounds in which both calls failed. A call over the carrier that failed beside one inside that did not may have
     failed for a reason of its own.
     """
     made = poor = 0
+    isps = set()
     window = slice(*e.inner)
     for i in [e.index, *e.bad]:
         seen = pool.fleet.seen[i]
@@ -185,8 +191,10 @@ def media_calls(pool: Pool, e: Episode) -> tuple[int, int]:
         probe = max(mean(seen["i_media"][window], pool.fleet.seen[i].measured[window]) - seen.usual("i_media"), 8.0)
         silent = (seen["inside"][window] == 0) & (seen["outside"][window] == 0) & (e.media_loss >= DEAD_MEDIA)
         made += int((~np.isnan(lost)).sum() + silent.sum())
-        poor += int((lost > MEDIA_SHARE * probe).sum() + silent.sum())
-    return made, poor
+        here = int((lost > MEDIA_SHARE * probe).sum() + silent.sum())
+        poor += here
+        isps |= {pool.isp[i]} if here else set()
+    return made, poor, len(isps)
 
 
 def edge_suffers(pool: Pool, e: Episode) -> bool:
