@@ -74,10 +74,9 @@ def compress(state: ptr32, octets: ptr8, start: int):
         hl = (hl + wl) & m
         hh += wh + uint(hl < wl)
         n = i << 2
-        tl = uint(k[n] | k[n + 1] << 8 | k[n + 2] << 16 | k[n + 3] << 24) & m
+        tl = uint(k[n] | k[n + 1] << 8 | k[n + 2] << 16 | k[n + 3] << 24)
         hl = (hl + tl) & m
-        n += 4
-        hh += uint(k[n] | k[n + 1] << 8 | k[n + 2] << 16 | k[n + 3] << 24) + uint(hl < tl)
+        hh += uint(k[n + 4] | k[n + 5] << 8 | k[n + 6] << 16 | k[n + 7] << 24) + uint(hl < tl)
         tl = gl ^ (el & (fl ^ gl))
         hl = (hl + tl) & m
         hh += (gh ^ (eh & (fh ^ gh))) + uint(hl < tl)
