@@ -120,9 +120,12 @@ def test_a_wrong_password_is_told_from_a_refusal_and_tried_once():
 @NEEDS_BARESIP
 def test_media_one_way_is_noticed():
     with Baresip(tone=True) as deaf, SippCallee(echo=False) as dumb:
-        heard, silent = called(f"await call({deaf.address[1]})", f"await call({dumb.address[1]})")
+        for _ in range(3):  # on a busy machine its tone begins late
+            heard, silent = called(f"await call({deaf.address[1]})", f"await call({dumb.address[1]})")
+            if heard.get("media_in", (0, 0))[1] >= 90:
+                break
     assert heard["call"] == codes.CALL_NO_ECHO
-    assert heard["media_in"][1] >= 50  # of some 100: on a busy machine its tone begins late
+    assert heard["media_in"][1] >= 90
     assert silent["call"] == codes.CALL_NO_MEDIA
     assert silent["answered"] == 0
     assert "media_in" not in silent

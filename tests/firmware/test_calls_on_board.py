@@ -103,8 +103,7 @@ def test_calls_and_handshakes_within_a_boards_limits(vm: str, profile: str, tmp_
     assert call["sent"] == 150
     # What this board lost itself it does not call a loss; the far end's packets have no such account.
     assert call["answered"] + call["self_delayed"] == 150
-    assert call["answered"] >= 100 or call["stall_us"] > 5_000  # fewer only where this computer stalls it
-    assert call["answered"] > 0
+    assert call["answered"] >= 100
     assert call["media_in"][0] - call["media_in"][1] <= counted["queue_drops"]
     assert 4300 < call["mos_milli"] <= 4410
     for what, checked in (("tls", 1), ("tls unchecked", 0)):

@@ -69,7 +69,7 @@ async def main():
             counted += told[what][-1][0] != codes.FATE_VOID
     for windows in range(1, 6):
         window = await stamp.run(target(codes.METHOD_STAMP, 0, {plan.OPTION_PACKETS: 50}), edge)
-        if window[record.SELF_DELAYED] <= 25:
+        if window[record.SELF_DELAYED] <= 23:  # two may be lost besides
             break
     told["windows"] = windows
     window[record.TARGET] = 0
@@ -132,7 +132,6 @@ def test_every_probe_measures_over_the_emulated_links(vm: str) -> None:
     assert [struct.unpack(">I", packet[:4])[0] for packet in received] == list(range(50)) * told["windows"]
     assert window["sent"] == 50
     assert window["answered"] + window["self_delayed"] in (48, 49, 50)
-    assert window["answered"] >= 25 or window["stall_us"] > 5_000  # fewer only where this computer stalls it
-    assert window["answered"] > 0
+    assert window["answered"] >= 25
     assert window["rtt_us"][0] >= 12_000
     assert window["duplicate"] == window["malformed"] == 0
