@@ -26,7 +26,7 @@ from linewitness.settle.calendar import SECOND_US, days_interval, months_in, win
 from linewitness.settle.contract import Commitment, Contract
 from linewitness.settle.credit import Achieved, credit_percent_milli
 from linewitness.settle.exclusions import excluded
-from linewitness.settle.intervals import Interval, intersect, length, subtract, union
+from linewitness.settle.intervals import Interval, core, hull, intersect, length, subtract, union
 
 UP, CLAIMED, UNKNOWN = "up", "claimed", "unknown"
 EXCLUDED, NOT_CLAIMABLE = "excluded ", "not claimable "
@@ -194,16 +194,6 @@ class Claims:
 def _open_in(ticket: Ticket, start_us: int, end_us: int) -> bool:
     """Return whether a ticket was opened in [start_us, end_us), or before and still open at start_us."""
     return ticket.opened_us < end_us and (ticket.ended_us is None or ticket.ended_us > start_us)
-
-
-def hull(v: Verdict) -> Interval:
-    """Return the longest that a verdict can have lasted."""
-    return (v.start.earliest_us, v.end.latest_us)
-
-
-def core(v: Verdict) -> Interval:
-    """Return the shortest that a verdict can have lasted; it may be empty."""
-    return (v.start.latest_us, max(v.start.latest_us, v.end.earliest_us))
 
 
 def in_force(contract: Contract) -> list[Interval]:

@@ -13,11 +13,11 @@ from fractions import Fraction
 from itertools import pairwise
 
 from linewitness.model import OutagePost, Side, Tally, Ticket, TicketAct
-from linewitness.settle.account import SiteEvidence, core, countable, hull
+from linewitness.settle.account import SiteEvidence, countable
 from linewitness.settle.calendar import SECOND_US, ServiceHours, months_in, window_interval
 from linewitness.settle.contract import Commitment, Contract, Priority
 from linewitness.settle.credit import Achieved, credit_percent_milli
-from linewitness.settle.intervals import Interval, intersect, union
+from linewitness.settle.intervals import Interval, core, hull, intersect, union
 
 MINUTE_US = 60 * SECOND_US
 SPOKEN = (TicketAct.ANSWERED, TicketAct.UPDATED, TicketAct.RESTORED)

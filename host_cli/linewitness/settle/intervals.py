@@ -3,8 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Protocol
+
+from linewitness.model import Bounds
 
 Interval = tuple[int, int]
+
+
+class Bounded(Protocol):
+    """What began and ended somewhere within bounds: a failure, a suspicion, a verdict."""
+
+    @property
+    def start(self) -> Bounds: ...
+    @property
+    def end(self) -> Bounds: ...
+
+
+def hull(what: Bounded) -> Interval:
+    """Return the longest that it can have lasted: all that it may have touched."""
+    return (what.start.earliest_us, what.end.latest_us)
+
+
+def core(what: Bounded) -> Interval:
+    """Return the shortest that it can have lasted, what it touched for certain; it may be empty."""
+    return (what.start.latest_us, max(what.start.latest_us, what.end.earliest_us))
 
 
 def union(intervals: Iterable[Interval]) -> list[Interval]:

@@ -26,14 +26,13 @@ from linewitness.settle.account import (
     OUTSIDE_HOURS,
     QUALITY,
     SiteEvidence,
-    hull,
     in_force,
 )
 from linewitness.settle.calendar import SECOND_US, months_in, window_interval
 from linewitness.settle.contract import Commitment, Contract
 from linewitness.settle.credit import Achieved, credit_percent_milli
 from linewitness.settle.exclusions import excluded
-from linewitness.settle.intervals import Interval, subtract, union
+from linewitness.settle.intervals import Interval, hull, subtract, union
 
 CONTROL_WITHIN_US = 90 * SECOND_US
 COUNTED = "within downtime, counted there"

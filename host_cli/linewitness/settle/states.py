@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from linewitness.model import Bounds, Fate
-from linewitness.settle.intervals import Interval
+from linewitness.settle.intervals import Interval, core, hull
 from linewitness.settle.series import Point, Series
 
 LIVE_US = 600_000_000  # a target that has not replied for so long before a failure is no witness of it
@@ -44,12 +44,12 @@ class Failure:
     @property
     def hull(self) -> Interval:
         """All that it may have touched."""
-        return (self.start.earliest_us, self.end.latest_us)
+        return hull(self)
 
     @property
     def core(self) -> Interval:
         """What it touched for certain; may be empty."""
-        return (self.start.latest_us, max(self.start.latest_us, self.end.earliest_us))
+        return core(self)
 
     def rounds(self, series: Sequence[Series]) -> int:
         """Return the failed probes of that one of the series that has most."""

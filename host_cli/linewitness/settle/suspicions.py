@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from linewitness.model import Bounds, Citation, Fate, Segment, Side
 from linewitness.settle.groups import Groups, cite
-from linewitness.settle.intervals import Interval, union
+from linewitness.settle.intervals import Interval, core, hull, union
 from linewitness.settle.series import BAD, LOST, REPLIED, SERVED, Series
 from linewitness.settle.states import Failure, died_with, find_failures
 from linewitness.settle.timeline import SiteRecord
@@ -63,11 +63,11 @@ class Suspicion:
 
     @property
     def hull(self) -> Interval:
-        return (self.start.earliest_us, self.end.latest_us)
+        return hull(self)
 
     @property
     def core(self) -> Interval:
-        return (self.start.latest_us, max(self.start.latest_us, self.end.earliest_us))
+        return core(self)
 
     @property
     def clean(self) -> bool:

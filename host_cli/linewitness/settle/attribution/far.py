@@ -82,8 +82,8 @@ def _judge(fleet: Fleet, pool: Pool, e: Episode) -> None:
             e.rule = "few_of_many"
         elif e.kind != "sip" and _split_by_isp(pool, e, peers):
             e.rule = "some_isps_only"
-        elif e.kind == "media" and _one_transit(fleet, pool, e)[0]:
-            e.side, e.rule = TRANSIT if _one_transit(fleet, pool, e)[1] else UNDETERMINED, "one_transit"
+        elif e.kind == "media" and (transit := _one_transit(fleet, pool, e))[0]:
+            e.side, e.rule = TRANSIT if transit[1] else UNDETERMINED, "one_transit"
         elif e.kind != "sip" and not _transits_cleared(fleet, pool, e):
             e.rule = "transit_not_cleared"
             if _one_region(pool, e) or _one_transit(fleet, pool, e)[1]:
