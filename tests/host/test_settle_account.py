@@ -5,108 +5,39 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from linewitness.model import (
-    SIDE_OF,
     Account,
-    Bounds,
     OutagePost,
-    Segment,
-    SegmentSpan,
     Side,
     State,
     Ticket,
     TicketAct,
-    TicketEvent,
     Verdict,
 )
-from linewitness.settle.account import SiteEvidence, account, classify
-from linewitness.settle.calendar import month_interval, window_interval
+from linewitness.settle.account import SiteEvidence, account
+from linewitness.settle.calendar import window_interval
 from linewitness.settle.contract import Contract, load
-from linewitness.settle.intervals import intersect, length, subtract, union
 from linewitness.settle.posts import as_noticed
-
-MONTH = "2026-03"
-ZONE = "Europe/Berlin"
-START, END = month_interval(MONTH, ZONE)
-SECOND, MINUTE, HOUR = 1_000_000, 60_000_000, 3_600_000_000
-
-TEXT = """
-[contract]
-name = "acme"
-provider = "acme"
-time_zone = "Europe/Berlin"
-effective_from = 2026-01-01
-[[commitment]]
-metric = "availability"
-target_percent = 99.999
-window = "month"
-scope = "site"
-[downtime]
-starts_at = "STARTS"
-min_continuous_s = MINIMUM
-rounding = "ROUNDING"
-[[exclusion]]
-kind = "maintenance"
-clause = "4.2"
-notice_h = 48
-[[credit]]
-base = "mrc"
-cap_percent = 20
-[[credit.band]]
-from_percent = 99
-below_percent = 99.999
-percent = 10
-[[credit.band]]
-from_percent = 0
-below_percent = 99
-percent = 50
-"""
-
-
-def contract(starts: str = "failure", minimum: int = 0, rounding: str = "none") -> Contract:
-    text = TEXT.replace("STARTS", starts).replace("MINIMUM", str(minimum)).replace("ROUNDING", rounding)
-    return load(text, "acme.toml")
-
-
-def verdict(
-    start_us: int, end_us: int, side: Side = Side.PROVIDER, slack_us: int = 0, claimable: bool = True
-) -> Verdict:
-    segment = next((s for s, owner in SIDE_OF.items() if owner is side and s is not Segment.WITNESS), None)
-    return Verdict(
-        "leeds", segment, side, Bounds(START + start_us - slack_us, START + start_us),
-        Bounds(START + end_us, START + end_us + slack_us), 98, (), (), (), (), claimable and side is Side.PROVIDER,
-    )  # fmt: skip
-
-
-def span(state: State, start_us: int, end_us: int) -> SegmentSpan:
-    return SegmentSpan("leeds", Segment.PROVIDER, state, Bounds(start_us, start_us), Bounds(end_us, end_us))
-
-
-WHOLE = (span(State.UP, START, END),)
-
-
-def reckon(
-    *verdicts: Verdict,
-    terms: Contract | None = None,
-    spans: tuple[SegmentSpan, ...] = WHOLE,
-    posts: tuple[OutagePost, ...] = (),
-    tickets_us: tuple[int, ...] = (),
-) -> Account:
-    terms = terms or contract()
-    tickets = tuple(ticket(at_us) for at_us in tickets_us)
-    return account(terms, terms.commitments[0], SiteEvidence("leeds", verdicts, spans, tickets), MONTH, posts)
-
-
-def ticket(opened_us: int, *later: tuple[int, TicketAct], priority: str = "P1") -> Ticket:
-    events = [(opened_us, TicketAct.OPENED), *later]
-    return Ticket("acme", f"T{opened_us}", (), priority, tuple(TicketEvent(at, act, "", at) for at, act in events))
-
-
-def total(a: Account) -> int:
-    return a.up_s + a.claimed_s + sum(s for _, s in a.excluded_s) + sum(s for _, s in a.not_claimable_s) + a.unknown_s
+from tests.host.months_account import (
+    CLAIM,
+    END,
+    HOUR,
+    MINUTE,
+    MONTH,
+    SECOND,
+    START,
+    TEXT,
+    WHOLE,
+    ZONE,
+    contract,
+    maintenance,
+    reckon,
+    span,
+    ticket,
+    total,
+    verdict,
+)
 
 
 def test_a_good_month_is_up_to_the_last_second_and_has_its_hour_of_daylight_saving() -> None:
@@ -255,13 +186,6 @@ def test_each_month_of_a_longer_window_has_its_own_allowance() -> None:
     assert total(a) == a.total_s
 
 
-def maintenance(start_us: int, until_us: int, notice_us: int = START - 72 * HOUR) -> OutagePost:
-    return OutagePost(
-        "acme", "m1", "Works", "maintenance", "completed", (), True, notice_us, None, None, None,
-        START + start_us, START + until_us, None, END, "",
-    )  # fmt: skip
-
-
 def test_what_both_sides_agree_on_is_excluded_where_the_provider_failed() -> None:
     text = TEXT.replace("STARTS", "failure").replace("MINIMUM", "0").replace("ROUNDING", "none")
     flood = """
@@ -352,15 +276,6 @@ def test_without_a_ticket_in_time_nothing_is_due() -> None:
     assert reckon(outage, terms=terms, tickets_us=(START + 26 * HOUR,)).claimed_s == 0
 
 
-CLAIM = """
-[claim]
-deadline = 30
-unit = "day"
-basis = "month_end"
-needs_ticket_within_h = 24
-"""
-
-
 @pytest.mark.parametrize(("record", "claimed_s"), [("customer", 3600), ("provider", 1800)])
 def test_detection_is_ours_or_theirs_by_whose_records_govern(record: str, claimed_s: int) -> None:
     text = TEXT.replace("STARTS", "detection").replace("MINIMUM", "0").replace("ROUNDING", "none")
@@ -382,137 +297,3 @@ def test_longer_windows_have_their_own_seconds(window: str, days: int) -> None:
     assert a.total_s == a.unknown_s == (end - start) // SECOND
     assert abs(a.total_s - days * 86_400) in (0, 3600)
     assert a.standing == "unmeasured"
-
-
-# --- what always holds ----------------------------------------------------------------------------------------------
-
-MOMENTS = st.integers(-HOUR, END - START + HOUR)
-VERDICTS = st.builds(
-    lambda a, b, side, slack, claimable: verdict(min(a, b), max(a, b), side, slack, claimable),
-    MOMENTS, MOMENTS, st.sampled_from(list(Side)), st.integers(0, 5 * SECOND), st.booleans(),
-)  # fmt: skip
-TERMS = st.sampled_from([
-    contract(), contract("ticket"), contract("detection"), contract(minimum=600, rounding="minute_up"),
-    load(TEXT.replace("STARTS", "failure").replace("MINIMUM", "0").replace("ROUNDING", "none") + CLAIM, "t"),
-])  # fmt: skip
-HOLES = st.lists(st.tuples(MOMENTS, MOMENTS), max_size=4)
-TICKETS = st.lists(st.integers(START - HOUR, END).map(ticket), max_size=3)
-POSTS = st.lists(st.builds(lambda a, b: maintenance(min(a, b), max(a, b)), MOMENTS, MOMENTS), max_size=2)
-
-
-def spans_without(holes: list[tuple[int, int]]) -> list[SegmentSpan]:
-    gaps = union((START + min(h), START + max(h)) for h in holes)
-    return [span(State.UNMEASURED, *g) for g in gaps] + [span(State.UP, *g) for g in subtract([(START, END)], gaps)]
-
-
-def of(terms: Contract, verdicts: list[Verdict], spans: list[SegmentSpan], tickets=(), posts=()) -> Account:
-    return account(terms, terms.commitments[0], SiteEvidence("leeds", verdicts, spans, tickets), MONTH, posts)
-
-
-@settings(max_examples=150, deadline=None)
-@given(st.lists(VERDICTS, max_size=6), HOLES, TERMS, TICKETS, POSTS, st.randoms())
-def test_the_sum_is_always_the_month_and_the_order_never_matters(verdicts, holes, terms, tickets, posts, rng) -> None:
-    spans = spans_without(holes)
-    a = of(terms, verdicts, spans, tickets, posts)
-    assert total(a) == a.total_s == 44_580 * 60
-    assert min(a.up_s, a.claimed_s, a.unknown_s, *(s for _, s in (*a.excluded_s, *a.not_claimable_s)), 0) == 0
-    for mixed in (spans, verdicts, tickets, posts):
-        rng.shuffle(mixed)
-    assert of(terms, verdicts, spans, tickets, posts) == a
-
-
-@settings(max_examples=150, deadline=None)
-@given(st.lists(VERDICTS, max_size=6), HOLES, TERMS, TICKETS, POSTS)
-def test_the_claim_is_never_above_the_most_nor_the_union_above_the_sum(verdicts, holes, terms, tickets, posts) -> None:
-    a = of(terms, verdicts, spans_without(holes), tickets, posts)
-    claimable = [v for v in verdicts if v.claimable]
-    cores = union((v.start.latest_us, v.end.earliest_us) for v in claimable)
-    assert a.claimed_s <= a.claimed_max_s
-    assert a.claimed_s * SECOND <= length(intersect(cores, [(START, END)])) <= sum(v.min_us for v in claimable)
-    assert sum(end - start for start, end in a.claims) // SECOND == a.claimed_s
-    assert a.credit_percent_milli == 0 or not a.met
-
-
-@settings(max_examples=100, deadline=None)
-@given(st.lists(VERDICTS, max_size=5), VERDICTS, HOLES, TERMS, TICKETS)
-def test_more_of_the_providers_never_claims_less_and_more_of_anothers_never_more(
-    verdicts, extra, holes, terms, tickets
-) -> None:
-    spans = spans_without(holes)
-    before, after = of(terms, verdicts, spans, tickets), of(terms, [*verdicts, extra], spans, tickets)
-    if extra.claimable:
-        assert after.claimed_s >= before.claimed_s
-        assert after.claimed_max_s >= before.claimed_max_s
-    else:
-        assert after.claimed_s <= before.claimed_s
-        assert after.claimed_max_s <= before.claimed_max_s
-    fewer = of(terms, verdicts, [s for s in spans if s.state is State.UP], tickets)
-    assert fewer.claimed_s == before.claimed_s  # a hole that is told and one that is not are the same
-
-
-def slowly(terms: Contract, verdicts, spans, tickets, posts, at_us: int) -> str:
-    """Return the class of one instant straight from docs/contract.md, by asking each rule in turn."""
-
-    def held(v: Verdict, widest: bool) -> bool:
-        start, end = (v.start.earliest_us, v.end.latest_us) if widest else (v.start.latest_us, v.end.earliest_us)
-        return start <= at_us < end
-
-    known = any(s.start.earliest_us <= at_us < s.end.latest_us for s in spans if s.state is State.UP)
-    hidden = any(s.start.earliest_us <= at_us < s.end.latest_us for s in spans if s.state is State.UNMEASURED)
-    theirs = [v for v in verdicts if v.side is Side.PROVIDER and held(v, False)]
-    for side in (Side.CUSTOMER, Side.ISP, Side.TRANSIT):
-        if any(v.side is side and held(v, True) for v in verdicts):
-            return f"not claimable {side}"
-    if hidden or not known:
-        return "unknown"
-    if theirs and any(p.scheduled_for_us <= at_us < p.scheduled_until_us for p in posts):
-        return "excluded 4.2"
-    if any(v.claimable for v in theirs):
-        return "claimed" if terms.downtime.starts_at == "failure" or started(verdicts, tickets, at_us) else (
-            "not claimable before the ticket")  # fmt: skip
-    if theirs:
-        return "not claimable provider, not confirmed from outside"
-    for side in (Side.UNDETERMINED, Side.CARRIER):
-        if any(v.side is side and held(v, True) for v in verdicts):
-            return f"not claimable {side}"
-    return "unknown" if any(held(v, True) for v in verdicts) else "up"
-
-
-def started(verdicts, tickets, at_us: int) -> bool:
-    """Return whether a ticket was opened by an instant within the downtime that holds it (these are never closed)."""
-    cores = [(v.start.latest_us, v.end.earliest_us) for v in verdicts if v.claimable]
-    return any(t.opened_us <= at_us for t in tickets) and any(a <= at_us < b for a, b in cores)
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    st.lists(VERDICTS, max_size=5), HOLES, st.sampled_from([contract(), contract("ticket")]), TICKETS, POSTS,
-    st.lists(st.integers(START, END - 1), min_size=3, max_size=8),
-)  # fmt: skip
-def test_each_instant_has_the_class_that_a_slow_reader_of_the_rules_gives_it(
-    verdicts, holes, terms, tickets, posts, instants
-) -> None:
-    spans = spans_without(holes)
-    evidence = SiteEvidence("leeds", verdicts, spans, tickets)
-    parts = classify(terms, terms.commitments[0], evidence, (START, END), posts).parts
-    edges = [
-        b + d for v in verdicts for at in (v.start, v.end) for b in (at.earliest_us, at.latest_us) for d in (-1, 0)
-    ]
-    edges += [b + d for p in posts for b in (p.scheduled_for_us or 0, p.scheduled_until_us or 0) for d in (-1, 0)]
-    for at_us in [*instants, *(e for e in edges if START <= e < END)]:
-        found = [name for name, intervals in parts.items() if any(a <= at_us < b for a, b in intervals)]
-        assert found == [slowly(terms, verdicts, spans, tickets, posts, at_us)]
-
-
-INTERVALS = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)), max_size=6)
-
-
-@given(INTERVALS, INTERVALS)
-def test_interval_arithmetic_is_that_of_sets(a, b) -> None:
-    def points(intervals: list[tuple[int, int]]) -> set[int]:
-        return {i for start, end in intervals for i in range(start, end)}
-
-    assert points(union(a)) == points(a)
-    assert points(intersect(a, b)) == points(a) & points(b)
-    assert points(subtract(a, b)) == points(a) - points(b)
-    assert length(a) == len(points(a))
