@@ -19,7 +19,8 @@ def encode(value: object) -> bytes:
     return bytes(out)
 
 
-def _head(major: int, n: int, out: bytearray) -> None:
+def put_head(major: int, n: int, out: bytearray) -> None:
+    """Append the head of an item: its major type in the top 3 bits, its value, length or number of items."""
     if n < 24:
         out.append(major | n)
     elif n < 0x100:
@@ -48,27 +49,27 @@ def _encode(value: object, out: bytearray, depth: int) -> None:
         if value < -0x8000000000000000:
             raise OutOfRange("integer below -2^63")
         if value >= 0:
-            _head(0x00, value, out)
+            put_head(0x00, value, out)
         else:
-            _head(0x20, -1 - value, out)
+            put_head(0x20, -1 - value, out)
     elif isinstance(value, (bytes, bytearray, memoryview)):
-        _head(0x40, len(value), out)
+        put_head(0x40, len(value), out)
         out.extend(value)
     elif isinstance(value, str):
         octets = value.encode()
-        _head(0x60, len(octets), out)
+        put_head(0x60, len(octets), out)
         out.extend(octets)
     elif isinstance(value, (list, tuple)):
-        _head(0x80, len(value), out)
+        put_head(0x80, len(value), out)
         for item in value:
             _encode(item, out, depth + 1)
     elif isinstance(value, dict):
         for key in value:
             if isinstance(key, bool) or not isinstance(key, int) or key < 0:
                 raise WrongType("map key is not an unsigned integer")
-        _head(0xA0, len(value), out)
+        put_head(0xA0, len(value), out)
         for key in sorted(value):  # numeric order of unsigned integers is the bytewise order of their spelling
-            _head(0x00, key, out)
+            put_head(0x00, key, out)
             _encode(value[key], out, depth + 1)
     else:
         raise WrongType("no CBOR spelling for a %s" % type(value).__name__)

@@ -1,19 +1,18 @@
-"""Header and body of a batch: fields, types, ranges, and their strict decoding.
+"""Header, readings and events of a batch: fields, types, ranges, and the header's strict decoding.
 
     header = {0: version, 1: seq, 2: previous, 3: boot, 4: start_us, 5: end_us, 6: [utc_us, bound_us, source, age_s],
               7: plan, 8: firmware, 9: body, 10: [readings, events, octets], 11: anchor}
-    body   = {0: version, 1: [reading, ...], 2: [event, ...]}
     event  = [kind, at_us, detail, ...]
 
 A reading is a map from the keys below to integers, octet strings or short arrays; keys that do not apply are absent.
-All times are monotonic microseconds of the boot that the header numbers; start_us of a reading and at_us of an event
-count from the header's start_us.
+How they are spelt in a body is said in bodies.py. All times are monotonic microseconds of the boot that the header
+numbers; start_us of a reading and at_us of an event count from the header's start_us.
 """
 
 from collections import namedtuple
 
 from . import cbor, codes
-from .errors import OutOfRange, UnknownField, UnknownVersion, WireError, WrongType
+from .errors import OutOfRange, UnknownField, UnknownVersion, WrongType
 
 VERSION = 1
 HEADER_MAX_OCTETS = 256
@@ -160,7 +159,7 @@ def _octets(value: object, n: int, what: str) -> None:
         raise OutOfRange("%s: wanted %d octets, got %d" % (what, n, len(value)))
 
 
-def _array(value: object, n: int | None, what: str) -> None:
+def check_array(value: object, n: int | None, what: str) -> None:
     if not isinstance(value, (list, tuple)):
         raise WrongType("%s: wanted an array, got %s" % (what, type(value).__name__))
     if n is not None and len(value) != n:
@@ -187,10 +186,10 @@ def decode_header(octets: bytes) -> Header:
     """Return the Header of octets. Raises a WireError for anything that encode_header() would not have written."""
     if len(octets) > HEADER_MAX_OCTETS:
         raise OutOfRange("header: wanted at most %d octets, got %d" % (HEADER_MAX_OCTETS, len(octets)))
-    fields = _versioned_map(octets, 12, "header")
+    fields = versioned_map(octets, 12, VERSION, "header")
     clock, counts = fields[6], fields[10]
-    _array(clock, 4, "clock")
-    _array(counts, 3, "counts")
+    check_array(clock, 4, "clock")
+    check_array(counts, 3, "counts")
     header = Header(
         fields[1], fields[2], fields[3], fields[4], fields[5], Clock(*clock), fields[7], fields[8], fields[9],
         tuple(counts), fields[11],
@@ -206,7 +205,7 @@ def check_header(header: Header) -> None:
     _integer(header.boot, 1, U32, "boot")
     _integer(header.start_us, 0, U63, "start_us")
     _integer(header.end_us, header.start_us, U63, "end_us")
-    _array(header.clock, 4, "clock")
+    check_array(header.clock, 4, "clock")
     clock = header.clock
     _integer(clock.source, 0, len(codes.CLOCK_NAMES) - 1, "clock source")
     if clock.source == codes.CLOCK_NONE:
@@ -219,7 +218,7 @@ def check_header(header: Header) -> None:
     _octets(header.plan, 32, "plan")
     _octets(header.firmware, 32, "firmware")
     _octets(header.body, 32, "body")
-    _array(header.counts, 3, "counts")
+    check_array(header.counts, 3, "counts")
     _integer(header.counts[0], 0, U16, "readings")
     _integer(header.counts[1], 0, U16, "events")
     _integer(header.counts[2], 0, BODY_MAX_OCTETS, "octets of the body")
@@ -227,59 +226,23 @@ def check_header(header: Header) -> None:
         _octets(header.anchor, 32, "anchor")
 
 
-def _versioned_map(octets: bytes, size: int, what: str) -> dict:
-    """Return the map with exactly the keys 0..size-1 whose key 0 is the version."""
+def versioned_map(octets: bytes, size: int, newest: int, what: str) -> dict:
+    """Return the map of octets with exactly the keys 0..size-1, of which 0 is a version, 1..newest."""
     fields = cbor.decode(octets)
     if not isinstance(fields, dict):
         raise WrongType("%s: wanted a map, got %s" % (what, type(fields).__name__))
     version = fields.get(0)
-    if version != VERSION or isinstance(version, bool):
-        raise UnknownVersion("%s: wanted version %d, got %r" % (what, VERSION, version))
+    if isinstance(version, bool) or not isinstance(version, int) or not 1 <= version <= newest:
+        raise UnknownVersion("%s: wanted at most version %d, got %r" % (what, newest, version))
     for key in fields:
         if key >= size:
-            raise UnknownField("%s: no field %d in version %d" % (what, key, VERSION))
+            raise UnknownField("%s: no field %d in version %d" % (what, key, version))
     if len(fields) != size:
         raise OutOfRange("%s: wanted %d fields, got %d" % (what, size, len(fields)))
     return fields
 
 
-# --- body -----------------------------------------------------------------------------------------------------------
-
-
-def encode_body(body: Body) -> bytes:
-    """Return the deterministic CBOR of a Body; raises a WireError rather than write one that would be refused."""
-    check_body(body)
-    octets = cbor.encode({0: VERSION, 1: body.readings, 2: body.events})
-    if len(octets) > BODY_MAX_OCTETS:
-        raise OutOfRange("body: wanted at most %d octets, got %d" % (BODY_MAX_OCTETS, len(octets)))
-    return octets
-
-
-def decode_body(octets: bytes) -> Body:
-    """Return the Body of octets. Raises a WireError for anything that encode_body() would not have written."""
-    if len(octets) > BODY_MAX_OCTETS:
-        raise OutOfRange("body: wanted at most %d octets, got %d" % (BODY_MAX_OCTETS, len(octets)))
-    fields = _versioned_map(octets, 3, "body")
-    body = Body(fields[1], fields[2])
-    check_body(body)
-    return body
-
-
-def check_body(body: Body) -> None:
-    """Return nothing; raise a WireError for a reading or event that no witness may sign."""
-    _array(body.readings, None, "readings")
-    for i, reading in enumerate(body.readings):
-        try:
-            check_reading(reading)
-        except WireError as e:
-            raise type(e)("reading %d: %s" % (i, e))
-    _array(body.events, None, "events")
-    for i, event in enumerate(body.events):
-        try:
-            check_event(event)
-        except WireError as e:
-            raise type(e)("event %d: %s" % (i, e))
-
+# --- readings ---------------------------------------------------------------------------------------------------------
 
 # Plain integers of a reading: key -> (least, greatest).
 _INTEGERS = {
@@ -311,30 +274,13 @@ _STRINGS = {PEER: 6, MAPPED: 6}
 
 def check_reading(reading: dict) -> None:
     """Return nothing; raise a WireError unless the fields fit their types, ranges and one another."""
-    if not isinstance(reading, dict):
-        raise WrongType("wanted a map, got %s" % type(reading).__name__)
+    check_fields(reading)
     for key in (TARGET, START_US, SPAN_US):
         if key not in reading:
             raise OutOfRange("%s is missing" % READING_NAMES[key])
-    for key in reading:
-        value = reading[key]
-        if key in _INTEGERS:
-            low, high = _INTEGERS[key]
-            _integer(value, low, high, READING_NAMES[key])
-        elif key in _ARRAYS:
-            n, high = _ARRAYS[key]
-            _array(value, n, READING_NAMES[key])
-            for item in value:
-                _integer(item, 0, high, READING_NAMES[key])
-        elif key in _STRINGS:
-            _octets(value, _STRINGS[key], READING_NAMES[key])
-        elif key == SAMPLES:
-            _check_samples(value, reading)
-        elif key == CODES:
-            _check_codes(value)
-        else:
-            raise UnknownField("no field %r in version %d" % (key, VERSION))
-    if SENT in reading or ANSWERED in reading:
+    if (SENT in reading) != (ANSWERED in reading):
+        raise OutOfRange("sent and answered go together")
+    if SENT in reading:
         _check_counts(reading)
     else:
         for key in _OF_SAMPLES:
@@ -342,11 +288,34 @@ def check_reading(reading: dict) -> None:
                 raise OutOfRange("%s without sent and answered" % READING_NAMES[key])
 
 
+def check_fields(reading: dict) -> None:
+    """Return nothing; raise a WireError unless it is a map of a reading's fields, each of its type and range."""
+    if not isinstance(reading, dict):
+        raise WrongType("wanted a map, got %s" % type(reading).__name__)
+    for key in reading:
+        value = reading[key]
+        if key in _INTEGERS:
+            low, high = _INTEGERS[key]
+            _integer(value, low, high, READING_NAMES[key])
+        elif key in _ARRAYS:
+            n, high = _ARRAYS[key]
+            check_array(value, n, READING_NAMES[key])
+            for item in value:
+                _integer(item, 0, high, READING_NAMES[key])
+        elif key in _STRINGS:
+            _octets(value, _STRINGS[key], READING_NAMES[key])
+        elif key == SAMPLES:
+            if not isinstance(value, bytes):
+                raise WrongType("samples: wanted octets, got %s" % type(value).__name__)
+        elif key == CODES:
+            _check_codes(value)
+        else:
+            raise UnknownField("no field %r" % key)
+
+
 def _check_counts(reading: dict) -> None:
-    sent = reading.get(SENT)
-    answered = reading.get(ANSWERED)
-    if sent is None or answered is None:
-        raise OutOfRange("sent and answered go together")
+    sent = reading[SENT]
+    answered = reading[ANSWERED]
     if answered + reading.get(SELF_DELAYED, 0) > sent:
         raise OutOfRange("answered %d and self_delayed of %d sent" % (answered, sent))
     if reading.get(LATE, 0) > answered:
@@ -356,13 +325,13 @@ def _check_counts(reading: dict) -> None:
         raise OutOfRange("rtt_us stands if and only if something answered")
     if rtt is not None and not (rtt[0] <= rtt[1] <= rtt[3] and rtt[0] <= rtt[2] <= rtt[3]):
         raise OutOfRange("rtt_us: wanted min <= mean, p95 <= max")
+    if SAMPLES in reading:
+        _check_samples(reading[SAMPLES], reading)
 
 
 def _check_samples(value: bytes, reading: dict) -> None:
-    if not isinstance(value, bytes):
-        raise WrongType("samples: wanted octets, got %s" % type(value).__name__)
-    if len(value) != 2 * reading.get(SENT, 0):
-        raise OutOfRange("samples: wanted 2 octets for each of %d sent, got %d" % (reading.get(SENT, 0), len(value)))
+    if len(value) != 2 * reading[SENT]:
+        raise OutOfRange("samples: wanted 2 octets for each of %d sent, got %d" % (reading[SENT], len(value)))
     answered = void = 0
     last = 0
     for fate, at_us in samples(value):
@@ -373,15 +342,15 @@ def _check_samples(value: bytes, reading: dict) -> None:
             void += 1
         elif fate != codes.FATE_LOST:
             answered += 1
-    if answered != reading.get(ANSWERED) or void != reading.get(SELF_DELAYED, 0):
+    if answered != reading[ANSWERED] or void != reading.get(SELF_DELAYED, 0):
         raise OutOfRange("samples: their fates are not those counted")
 
 
 def _check_codes(value: list) -> None:
-    _array(value, None, "codes")
+    check_array(value, None, "codes")
     last = -U16
     for pair in value:
-        _array(pair, 2, "codes")
+        check_array(pair, 2, "codes")
         _integer(pair[0], -U16, U16, "code")
         _integer(pair[1], 1, U16, "count of a code")
         if pair[0] <= last:
@@ -431,24 +400,17 @@ EVENT_DETAILS: dict[int, tuple] = {
 
 def check_event(event: list) -> None:
     """Return nothing; raise a WireError unless the event is [kind, at_us, detail, ...] as EVENT_DETAILS has it."""
-    _array(event, None, "event")
+    check_array(event, None, "event")
     if len(event) < 2:
         raise OutOfRange("wanted kind and at_us")
     _integer(event[0], 0, U8, "kind")
     _integer(event[1], 0, U48, "at_us")
     details = EVENT_DETAILS.get(event[0])
     if details is None:
-        raise UnknownField("no event of kind %d in version %d" % (event[0], VERSION))
-    _array(event, 2 + len(details), codes.EVENT_NAMES[event[0]])
+        raise UnknownField("no event of kind %d" % event[0])
+    check_array(event, 2 + len(details), codes.EVENT_NAMES[event[0]])
     for value, want in zip(event[2:], details):
         if isinstance(want, int):
             _octets(value, want, codes.EVENT_NAMES[event[0]])
         else:
             _integer(value, want[0], want[1], codes.EVENT_NAMES[event[0]])
-
-
-def check_counts(header: Header, body: Body, octets: bytes) -> None:
-    """Return nothing; raise OutOfRange unless the header counts what the body (and its octets) holds."""
-    got = (len(body.readings), len(body.events), len(octets))
-    if tuple(header.counts) != got:
-        raise OutOfRange("header counts %r, the body holds %r" % (tuple(header.counts), got))

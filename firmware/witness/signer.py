@@ -7,7 +7,7 @@ datagrams would overflow otherwise.
 import asyncio
 import hashlib
 
-from linewitness_wire import cose, record
+from linewitness_wire import bodies, cose, record
 
 from .journal import paced
 
@@ -27,7 +27,7 @@ class BatchSigner:
 
         Raises JournalFull or OSError; then nothing was signed that counts, and the same batch can be sealed again.
         """
-        body = record.encode_body(batch.body)
+        body = bodies.encode(batch.body, batch.end_us - batch.start_us)
         async with self._quiet:
             head = self._journal.head
             counts = (len(batch.body.readings), len(batch.body.events), len(body))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from linewitness.survey import CARRIER_GRADE, PRIVATE
-from linewitness_wire import codes, cose, record
+from linewitness_wire import bodies, codes, cose, record
 from linewitness_wire import plan as wire
 from linewitness_wire.errors import WireError
 
@@ -42,7 +42,8 @@ def facts(batches: Iterable[tuple[str, bytes, bytes | None]], plan_of: Callable[
         if body is None:
             continue
         try:
-            header, events = record.decode_header(cose.split(octets).payload), record.decode_body(body).events
+            header = record.decode_header(cose.split(octets).payload)
+            events = bodies.read(header, body).events
             found = plan_of(header.plan)
             targets = wire.decode_plan(found).targets if found is not None else []
         except WireError:  # a batch of a later version says nothing that is understood here

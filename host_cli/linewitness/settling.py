@@ -19,7 +19,7 @@ from linewitness.settle.engine import settle
 from linewitness.settle.power import MonitorWord
 from linewitness.settle.timeline import Batch, SiteInfo, SiteRecord, read_site
 from linewitness.tickets.events import tickets
-from linewitness_wire import cose, plan, record
+from linewitness_wire import bodies, cose, plan, record
 from linewitness_wire.errors import WireError
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def read_batches(stored: Iterable[StoredBatch]) -> Iterator[Batch]:
             header = record.decode_header(cose.split(s.cose).payload)
             if s.body is not None and hashlib.sha256(s.body).digest() != header.body:
                 raise Refused("the body is not the one that was signed", where, "linewitness verify")
-            body = None if s.body is None else record.decode_body(s.body)
+            body = None if s.body is None else bodies.read(header, s.body)
         except WireError as e:
             raise Refused(f"a batch in the ledger can't be read: {e}", where, "linewitness verify") from e
         yield Batch(s.site, s.witness, header, body, s.received_us)

@@ -7,7 +7,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from linewitness_wire import chain, codes, cose, envelope, plan, record
+from linewitness_wire import bodies, chain, codes, cose, envelope, plan, record
 
 
 @dataclass(frozen=True)
@@ -70,9 +70,7 @@ class Collector:
         head = self._heads.get(sign1.kid, chain.START)
         if header.seq > head.seq:
             self._heads[sign1.kid] = chain.follow(head, header, digest)
-            body = record.Body([], []) if body_octets is None else record.decode_body(body_octets)
-            if body_octets is not None:
-                record.check_counts(header, body, body_octets)
+            body = record.Body([], []) if body_octets is None else bodies.read(header, body_octets)
             self._digests.add(digest)
             self.batches.append(
                 Batch(sign1.kid, header, body, digest, sign1, len(payload), body_octets is None, arrived_us)

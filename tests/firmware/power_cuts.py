@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from littlefs_os import LittleOs
 from virtual_office import SITE, WITNESS, VirtualOffice, make_plan, slow_targets
 
-from linewitness_wire import chain, codes, cose, record
+from linewitness_wire import bodies, chain, codes, cose, record
 from linewitness_wire.errors import WireError
 from simulations.board.flash import BlockDevice, Flash
 from simulations.board.flashlog import FlashLog, Image
@@ -128,7 +128,7 @@ def _recover(free_octets: int, image: Image) -> int:
         else:
             head = chain.Head(header.seq, digest, header.boot, header.end_us)
         if entry.body is not None:
-            record.check_counts(header, record.decode_body(entry.body), entry.body)
+            bodies.read(header, entry.body)
         found[header.seq] = digest
     for _, seq, digest in marks:
         assert found.get(seq, digest) == digest, f"another batch {seq}"

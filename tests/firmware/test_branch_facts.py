@@ -14,7 +14,7 @@ import pytest
 from virtual_office import EDGE, REFLECTOR, TIME, VirtualOffice, make_plan, target
 
 from linewitness.reflector import Reflector
-from linewitness_wire import codes, plan, record
+from linewitness_wire import bodies, codes, plan, record
 
 PHONE, STUN, KEY, SALT = "192.168.1.30", "192.0.2.34", bytes(range(16, 48)), b"salt of leeds"
 USUAL, BACKUP = (203, 0, 113, 7), (198, 18, 7, 9)
@@ -119,7 +119,7 @@ def test_no_batch_holds_a_device_s_address(office: Branch) -> None:
     octets = bytes(map(int, PHONE.split(".")))
     for batch in office.batches:
         assert PHONE.encode() not in batch.sign1.payload
-        assert octets not in batch.sign1.payload + record.encode_body(batch.body)
+        assert octets not in batch.sign1.payload + bodies.encode(batch.body, 0)
     assert any(record.PEER in reading for reading in office.readings("edge-sip"))  # of others it is told
 
 

@@ -19,7 +19,7 @@ import pytest
 from littlefs_os import LittleOs
 from virtual_office import default_targets, firmware
 
-from linewitness_wire import chain, codes, cose, plan, record
+from linewitness_wire import bodies, chain, codes, cose, plan, record
 from simulations.board.flash import BlockDevice, Flash
 from simulations.board.profile import load_profile
 from witness import batches
@@ -59,7 +59,7 @@ class Sealer:
 
     async def seal(self, batch: Batch, clock: record.Clock, plan_digest: bytes) -> None:
         journal = self._days.journal
-        body = record.encode_body(batch.body)
+        body = encoded(batch)
         counts = (len(batch.body.readings), len(batch.body.events), len(body))
         header = record.Header(
             journal.head.seq + 1, journal.head.digest, journal.boot, batch.start_us, batch.end_us, clock, plan_digest,
@@ -179,13 +179,17 @@ def count_erases(device: BlockDevice) -> dict[int, int]:
     return erases
 
 
+def encoded(batch: Batch) -> bytes:
+    return bodies.encode(batch.body, batch.end_us - batch.start_us)
+
+
 def drained(journal: Journal) -> Iterator[tuple[record.Header, record.Body | None]]:
     """Everything that would be sent, in order; the chain is checked on the way."""
     head = chain.START
     while (entry := journal.next()) is not None:
         header = record.decode_header(cose.split(entry.cose).payload)
         head = chain.follow(head, header, cose.digest(entry.cose))
-        yield header, None if entry.body is None else record.decode_body(entry.body)
+        yield header, None if entry.body is None else bodies.read(header, entry.body)
         journal.acknowledge(entry, None)
 
 
@@ -213,7 +217,7 @@ def test_three_days_fit_with_full_detail_first_and_no_body_dropped(
                if body and any(record.SAMPLES in reading for reading in body.readings)}  # fmt: skip
     assert len(changes) >= 72 * 60 // CHANGE_EVERY
     # Octets a minute while every detail is kept; a quiet hour of the widest batches.
-    early = [(batch, len(octets) + len(record.encode_body(batch.body))) for batch, octets in days.made
+    early = [(batch, len(octets) + len(encoded(batch))) for batch, octets in days.made
              if HOUR < batch.start_us < detail_hours * HOUR]  # fmt: skip
     minutes = sum(batch.end_us - batch.start_us for batch, _ in early) / MINUTE
     assert sum(octets for _, octets in early) / minutes < 500

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from array import array
 
-from linewitness_wire import codes, record
+from linewitness_wire import bodies, codes, record
 from linewitness_wire.record import Body
 from witness.sample import Sample
 from witness.tally import BODY_GOAL_OCTETS, EVENTS_MAX, SAMPLES_MAX, Batch, Tally, spread
@@ -77,7 +77,7 @@ def test_each_sample_of_a_random_run_is_told_once_at_its_time_or_as_one_of_many_
             tally.sending(target)
             flying[target] = (time.now, source.choice(fates))
         if source.random() < 0.02 and (batch := tally.close()) is not None:
-            record.encode_body(batch.body)
+            bodies.encode(batch.body, batch.end_us - batch.start_us)
             assert batch.start_us == (batches[-1].end_us if batches else 0)
             batches.append(batch)
     assert check_told(batches, sent) > 50
@@ -147,7 +147,7 @@ def test_a_window_goes_whole_into_the_batch_in_which_it_ends() -> None:
     (reading,) = second.body.readings
     assert reading[record.START_US] == 100_000
     assert reading[record.TARGET] == 1
-    record.encode_body(second.body)
+    bodies.encode(second.body, second.end_us - second.start_us)
 
 
 def test_no_batch_ends_inside_a_window_that_is_done() -> None:
@@ -166,7 +166,7 @@ def test_no_batch_ends_inside_a_window_that_is_done() -> None:
     second = tally.close()
     assert second is not None
     assert [reading[record.START_US] for reading in second.body.readings] == [900_000, 0]
-    record.encode_body(second.body)
+    bodies.encode(second.body, second.end_us - second.start_us)
 
 
 def test_a_quiet_batch_has_neither_events_nor_losses() -> None:
@@ -208,7 +208,7 @@ def test_a_long_stretch_is_cut_so_that_each_body_fits() -> None:
     while (batch := tally.close()) is not None:
         assert batch.start_us == end
         end = batch.end_us
-        octets = record.encode_body(batch.body)
+        octets = bodies.encode(batch.body, batch.end_us - batch.start_us)
         assert len(octets) < BODY_GOAL_OCTETS * 4 // 3
         told += sum(reading[record.SENT] for reading in batch.body.readings)
         if time.now - end < 1000:
@@ -224,7 +224,7 @@ def test_events_past_the_limit_are_counted() -> None:
     batch = tally.close()
     assert batch is not None
     assert batch.body.events[-1] == [codes.EVENT_FAULT, 4_999, codes.FAULT_MEMORY, 5]
-    record.encode_body(batch.body)
+    bodies.encode(batch.body, batch.end_us - batch.start_us)
 
 
 def test_without_batches_the_oldest_samples_go_and_are_counted() -> None:

@@ -11,7 +11,7 @@ import hashlib
 from dataclasses import dataclass, field
 
 from linewitness.settle.timeline import Batch
-from linewitness_wire import codes, plan, record
+from linewitness_wire import bodies, codes, plan, record
 from linewitness_wire.plan import Plan, Target
 from linewitness_wire.record import Body, Clock, Header
 
@@ -148,8 +148,8 @@ class Branch:
         previous = record.NO_PREVIOUS
         for i, start_us in enumerate(range(self.from_us, self.duration_us, self.batch_us)):
             end_us = start_us + self.batch_us
-            body_octets = record.encode_body(self._body(start_us, end_us))
-            body = record.decode_body(body_octets)
+            body_octets = bodies.encode(self._body(start_us, end_us), self.batch_us)
+            body = bodies.decode(body_octets, self.batch_us)
             header_octets = record.encode_header(self._header(i, start_us, end_us, body_octets, body, previous))
             previous = hashlib.sha256(header_octets).digest()
             received_us = T0 + end_us + 300_000

@@ -22,7 +22,7 @@ from linewitness.evidence.manifest import NAME as MANIFEST
 from linewitness.evidence.manifest import Manifest, entries, peek_manifest, seal_manifest
 from linewitness.evidence.signed import AAD_PLAN, Signer
 from linewitness.ledger import Ledger, NewBatch
-from linewitness_wire import cbor, codes, cose, plan, record
+from linewitness_wire import bodies, cbor, codes, cose, plan, record
 
 SECOND_US = 1_000_000
 FIRMWARE = hashlib.sha256(b"firmware").digest()
@@ -64,7 +64,7 @@ class Witness:
         rtt_us = [400, 420, 450, 460 + self.seq]
         reading = {record.TARGET: 0, record.START_US: 0, record.SPAN_US: SECOND_US, record.SENT: 1, record.ANSWERED: 1,
                    record.RTT_US: rtt_us}  # fmt: skip
-        body = record.encode_body(record.Body([reading], events or []))
+        body = bodies.encode(record.Body([reading], events or []), SECOND_US)
         end_us = self.seq * SECOND_US
         clock = record.Clock(utc_us or self.start_utc_us + end_us, self.bound_us, codes.CLOCK_SNTP, 5)
         header = record.Header(
@@ -174,7 +174,7 @@ def _readable(pairs: Pairs) -> list[Batch]:
     batches = []
     for octets, body in pairs:
         header = record.decode_header(cose.split(octets).payload)
-        batches.append(Batch(header, None if body is None else record.decode_body(body), cose.digest(octets)))
+        batches.append(Batch(header, None if body is None else bodies.read(header, body), cose.digest(octets)))
     return batches
 
 

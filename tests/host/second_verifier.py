@@ -60,11 +60,62 @@ def read(data: bytes) -> Any:
     return value
 
 
-def fields(data: bytes, n: int) -> dict[int, Any]:
+def fields(data: bytes, n: int, newest: int = 1) -> dict[int, Any]:
     value = read(data)
     want(type(value) is dict and all(type(k) is int for k in value), "map")
-    want(sorted(value) == list(range(n)) and type(value[0]) is int and value[0] == 1, "keys or version")
+    want(sorted(value) == list(range(n)) and type(value[0]) is int and 1 <= value[0] <= newest, "keys or version")
     return value
+
+
+def body(data: bytes, span: int) -> dict[int, Any]:
+    """Section 5: the readings of version 2 in full. (Types and ranges are left to the first verifier.)"""
+    b = fields(data, 3, 2)
+    want(type(b[1]) is list and type(b[2]) is list, "arrays")
+    if b[0] == 2:
+        target = -1
+        for i, short in enumerate(b[1]):
+            full = b[1][i] = in_full(short, target, span)
+            want(not any(same(full, {k: v for k, v in short.items() if k != key}, target, span) for key in short),
+                 "states what it would be without")  # fmt: skip
+            target = full[0]
+    return b
+
+
+def same(full: dict[int, Any], less: dict[int, Any], target: int, span: int) -> bool:
+    """Whether a reading that leaves out one field more says the same."""
+    try:
+        other = in_full(less, target, span)
+    except (No, TypeError, IndexError):
+        return False
+    counts = dict.fromkeys((8, 10, 11, 12, 13), 0)
+    if 17 in full and 17 not in other and nothing_lost(other):
+        other[17] = [0, 0, 0, full[17][3], 0]
+    return counts | full == counts | other
+
+
+def nothing_lost(full: dict[int, Any]) -> bool:
+    return {3, 5, 14} <= full.keys() and full[4] - full.get(10, 0) == full[3] - full.get(8, 0)
+
+
+def in_full(short: Any, target: int, span: int) -> dict[int, Any]:
+    want(type(short) is dict, "reading")
+    r: dict[int, Any] = {0: target + 1, 1: 0} | short
+    r = {2: span - r[1]} | r
+    if 23 in r:
+        r = {24: r[2]} | r
+    if 3 in r:
+        r = {4: r[3] - r.get(8, 0) if 5 in r else 0} | r
+    if 5 in r:
+        least, mean, p95, most = r[5]
+        r[5] = [least, least + mean, least + p95, least + p95 + most]
+    if {3, 5, 14} <= r.keys():
+        r = {15: [r[5][2] - r[5][0], r[5][3] - r[5][0]]} | r
+        if r[4] == r[3]:
+            r = {16: [0, 0]} | r
+        if nothing_lost(r):
+            r = {18: 1000} | r
+    want(r[2] >= 0, "span")
+    return r
 
 
 def opened(cose: bytes, key: bytes, aad: bytes) -> bytes:
@@ -232,10 +283,10 @@ class Verifier:
             while stream.tell() < len(stream.getbuffer()):
                 start = stream.tell()
                 try:
-                    cose, body = cbor2.load(stream, read_size=1)
+                    cose, octets_of_body = cbor2.load(stream, read_size=1)
                 except Exception as e:
                     raise No("sequence") from e
-                want(cbor2.dumps([cose, body]) == stream.getvalue()[start : stream.tell()], "deterministic")
+                want(cbor2.dumps([cose, octets_of_body]) == stream.getvalue()[start : stream.tell()], "deterministic")
                 h = header(opened(cose, key, f"linewitness/1/{site}/{name}".encode()))
                 if last is None:
                     digests[h[1] - 1] = h[2]
@@ -244,12 +295,13 @@ class Verifier:
                     want(h[1] == last[1] + 1 and h[2] == digests[last[1]], "chain")
                     want(h[3] > last[3] or (h[3] == last[3] and h[4] >= last[5]), "backwards")
                 digests[h[1]], last = sha(cose), h
-                self.incomplete |= body is None
-                if body is not None:
-                    want(sha(body) == h[9], "body")
-                    b = fields(body, 3)
-                    want(h[10] == [len(b[1]), len(b[2]), len(body)], "counts")
-                chain.append((h, None if body is None else fields(body, 3)))
+                self.incomplete |= octets_of_body is None
+                b = None
+                if octets_of_body is not None:
+                    want(sha(octets_of_body) == h[9], "body")
+                    b = body(octets_of_body, h[5] - h[4])
+                    want(h[10] == [len(b[1]), len(b[2]), len(octets_of_body)], "counts")
+                chain.append((h, b))
                 self.time(kid, h, anchors)
                 self.incomplete |= f"plans/{h[7].hex()}.cbor" not in self.files
             self.complete(kid, base, digests, chain)

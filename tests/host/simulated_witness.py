@@ -8,7 +8,7 @@ import time
 from nacl.signing import SigningKey
 
 from linewitness.ledger import Enrolment, NewBatch
-from linewitness_wire import codes, cose, record
+from linewitness_wire import bodies, codes, cose, record
 from linewitness_wire.envelope import encode_batch
 
 MINUTE_US = 60_000_000
@@ -47,7 +47,7 @@ class SimulatedWitness:
             }
             for target in range(self.readings)
         ]
-        return record.encode_body(record.Body(readings, self.events))
+        return bodies.encode(record.Body(readings, self.events), MINUTE_US)
 
     def batch(self, *, previous: bytes | None = None, anchor: bytes | None = None) -> tuple[bytes, bytes]:
         """Return (cose, body) of the next batch, and move on."""

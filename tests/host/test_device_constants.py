@@ -87,6 +87,6 @@ def test_lines_stay_where_they_are_in_the_whole_firmware() -> None:
 def test_what_only_the_host_does_is_not_on_the_board() -> None:
     sources = device_sources(source_folder())
     assert "def encode_batch(" in sources["linewitness_wire/envelope.py"]
-    for name, gone in (("envelope", "encode_ack"), ("record", "decode_body"), ("plan", "encode_plan")):
+    for name, gone in (("envelope", "encode_ack"), ("bodies", "decode"), ("plan", "encode_plan")):
         assert f"def {gone}(" in (source_folder() / f"linewitness_wire/{name}.py").read_text(encoding="utf-8")
         assert f"def {gone}(" not in sources[f"linewitness_wire/{name}.py"]

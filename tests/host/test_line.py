@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from linewitness.line import LineFacts, facts
-from linewitness_wire import codes, cose, record
+from linewitness_wire import bodies, codes, cose, record
 from linewitness_wire import plan as wire
 
 UTC_US = 1_800_000_000_000_000
@@ -20,7 +20,7 @@ PLAN = wire.encode_plan(wire.Plan("leeds", "w1", 0, 60, TARGETS, 3, 2, [], ["192
 
 
 def batch(seq: int, *events: list[Any], utc_us: int | None = UTC_US) -> tuple[str, bytes, bytes]:
-    body = record.encode_body(record.Body([], list(events)))
+    body = bodies.encode(record.Body([], list(events)), 60_000_000)
     clock = record.Clock(None, None, 0, None) if utc_us is None else record.Clock(utc_us, 1000, codes.CLOCK_SNTP, 1)
     header = record.Header(
         seq, bytes(32), 1, 60_000_000, 120_000_000, clock, wire.digest(PLAN), bytes(32),

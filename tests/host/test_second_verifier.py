@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from evidence_lab import Lab, make_lab, pack_signed, unpack, with_batches
-from second_verifier import Verifier
+from second_verifier import No, Verifier, body
 
 from linewitness.evidence.verify import verify
 
@@ -18,6 +20,31 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
         made.measure(2)
         made.checkpoint()
     return made
+
+
+VECTORS = Path(__file__).parents[1] / "vectors" / "wire"
+
+
+def as_in_json(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): as_in_json(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [as_in_json(item) for item in value]
+    return f"h'{value.hex()}'" if isinstance(value, bytes) else value
+
+
+@pytest.mark.parametrize("path", sorted(VECTORS.glob("good_short_body_*.json")), ids=lambda path: path.stem)
+def test_both_read_the_same_of_readings_that_leave_something_out(path: Path) -> None:
+    case = json.loads(path.read_text())
+    assert as_in_json(body(bytes.fromhex(case["hex"]), case["span_us"])[1]) == case["value"][0]
+
+
+@pytest.mark.parametrize("path", sorted(VECTORS.glob("bad_short_body_*_stated.json")), ids=lambda path: path.stem)
+def test_both_refuse_a_reading_that_states_what_it_would_be_without(path: Path) -> None:
+    case = json.loads(path.read_text())
+    assert case["expect"] == "NotCanonical"
+    with pytest.raises(No, match="without"):
+        body(bytes.fromhex(case["hex"]), case["span_us"])
 
 
 def both(octets: bytes, lab: Lab, fingerprint: str | None = None) -> tuple[int, int]:

@@ -20,7 +20,7 @@ from linewitness.founding import found_fleet
 from linewitness.ledger import Enrolment, NewBatch
 from linewitness.model import Settlement, Side
 from linewitness.report.page import render
-from linewitness_wire import cose, plan, record
+from linewitness_wire import bodies, cose, plan, record
 
 OUT = Fault(EDGE, 100 * SECOND + 123_456, 140 * SECOND + 654_321)
 ISPS = {"leeds": "isp-one", "york": "isp-two"}
@@ -42,7 +42,7 @@ def store(fleet: Fleet, branch: Branch) -> None:
         octets = cose.join(kid, payload, key.sign(message).signature)
         previous = cose.digest(octets)
         assert batch.body is not None
-        body = record.encode_body(batch.body)
+        body = bodies.encode(batch.body, batch.header.end_us - batch.header.start_us)
         header = record.decode_header(payload)
         new.append(NewBatch(branch.site, "w1", kid, header, previous, octets, body, batch.received_us))
     with fleet.ledger() as ledger:

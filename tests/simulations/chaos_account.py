@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from linewitness.ledger import StoredBatch
-from linewitness_wire import chain, codes, cose, record
+from linewitness_wire import bodies, chain, codes, cose, record
 from linewitness_wire.errors import WireError
 
 BATCH_S = 2
@@ -88,8 +88,7 @@ def _check_body(
     if batch.body is None:
         account.problems.append(f"batch {batch.seq} has lost its body")
         return
-    body = record.decode_body(batch.body)
-    record.check_counts(header, body, batch.body)
+    body = bodies.read(header, batch.body)
     for event in body.events:
         if event[0] == codes.EVENT_FAULT and event[2] == codes.FAULT_MEMORY:
             account.problems.append(f"batch {batch.seq}: {event[3]} samples or events dropped")

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from linewitness.collect import topics
 from linewitness.evidence import ed25519
 from linewitness.ledger import Enrolment, Finding, NewBatch
-from linewitness_wire import cose, record
+from linewitness_wire import bodies, cose, record
 from linewitness_wire.envelope import decode_batch
 from linewitness_wire.errors import WireError
 
@@ -70,7 +70,7 @@ class Intake:
             if hashlib.sha256(body).digest() != header.body:
                 return refuse("forged", "the body is not the one that the header names", header.seq)
             try:
-                record.check_counts(header, record.decode_body(body), body)
+                bodies.read(header, body)
             except WireError as e:
                 return refuse("malformed", str(e), header.seq)
         return NewBatch(site, witness, signed.kid, header, cose.digest(octets), octets, body, received_us)

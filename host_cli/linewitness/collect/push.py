@@ -27,7 +27,7 @@ from linewitness.collect.intake import Intake
 from linewitness.errors import CannotDo
 from linewitness.fleet import Fleet
 from linewitness.ledger import Enrolment, NewBatch
-from linewitness_wire import codes, record
+from linewitness_wire import bodies, codes
 from linewitness_wire.envelope import Command, encode_command
 
 PLAN_MAX_OCTETS = 7_900  # a witness takes MQTT packets of 8,192 octets; the topic and the command's frame are in them
@@ -155,7 +155,7 @@ class _Session:
         counter = self._counters[order]
         if batch.header.plan == order.sha256:
             return Outcome(CHANGED, counter, batch.header.seq, obeyed=True)
-        events = record.decode_body(batch.body).events if batch.body is not None else []
+        events = bodies.read(batch.header, batch.body).events if batch.body is not None else []
         for event in events:
             if event[0] == codes.EVENT_COMMAND and event[2] == counter:
                 if event[4]:

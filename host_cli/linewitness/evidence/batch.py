@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 
 from linewitness.evidence.signed import open_signed
-from linewitness_wire import cose, record
+from linewitness_wire import bodies, cose, record
 from linewitness_wire.errors import WireError, WrongBody
 
 
@@ -34,9 +34,7 @@ def check_body(header: record.Header, octets: bytes) -> record.Body:
     digest = hashlib.sha256(octets).digest()
     if digest != header.body:
         raise WrongBody(f"the header names the body {header.body.hex()}, this one is {digest.hex()}")
-    body = record.decode_body(octets)
-    record.check_counts(header, body, octets)
-    return body
+    return bodies.read(header, octets)
 
 
 def peek_seq(octets: bytes) -> int | None:

@@ -33,7 +33,7 @@ from linewitness.evidence.signed import Signer
 from linewitness.evidence.stamps import utc
 from linewitness.evidence.verify import fleet_pem
 from linewitness.ledger import Item, Ledger, StoredBatch
-from linewitness_wire import cbor, cose, record
+from linewitness_wire import bodies, cbor, cose, record
 
 FOLDERS = {
     "snapshot": "snapshots",
@@ -170,7 +170,7 @@ def _load(book: Ledger, key: _Key) -> int:
 def _as_batch(stored: StoredBatch) -> Batch:
     """Return a stored batch as a Batch; the ledger holds only what was verified when it came in."""
     header = record.decode_header(cose.split(stored.cose).payload)
-    return Batch(header, None if stored.body is None else record.decode_body(stored.body), stored.digest)
+    return Batch(header, None if stored.body is None else bodies.read(header, stored.body), stored.digest)
 
 
 def _items(book: Ledger, plans: set[bytes], from_us: int) -> dict[str, Item]:

@@ -17,6 +17,7 @@ sys.path[:0] = [str(HERE), str(HERE.parents[1] / "wire")]
 
 from material import (  # noqa: E402
     ANCHOR,
+    BATCH_US,
     BODIES,
     BODY_OCTETS,
     CHAIN,
@@ -34,11 +35,12 @@ from material import (  # noqa: E402
     field_starts,
     flip,
     make_chain,
+    version_1,
 )  # fmt: skip
 from outcome import KINDS_WITHOUT_KEYS, outcome  # noqa: E402
 from signed import enrolment_cases, signed_cases  # noqa: E402
 
-from linewitness_wire import cbor, codes, cose, envelope, record  # noqa: E402
+from linewitness_wire import bodies, cbor, codes, cose, envelope, record  # noqa: E402
 
 CASES = {}
 
@@ -179,20 +181,21 @@ def header_cases():
 def body_cases():
     for n, body in enumerate(BODIES, 1):
         case(f"good_body_{n}", "body", ("boot and plan", "counts, samples, a window, the link", "trimming")[n - 1], "ok",
-             record.encode_body(body))
-    case("good_body_empty", "body", "nothing happened", "ok", record.encode_body(record.Body([], [])))
+             version_1(body))
+    case("good_body_empty", "body", "nothing happened", "ok", version_1(record.Body([], [])))
     router = {0: 3, 1: 0, 2: 60_000_000, 26: 86400, 27: 1, 28: 1, 29: [2**48 - 1, 0], 30: 55_000_000, 31: [940, 11], 32: 7}
     server = {0: 4, 1: 0, 2: 60_000_000, 33: -1200, 34: 800}
     changes = [[codes.EVENT_PUBLIC_ADDRESS, 5, 3, bytes((203, 0, 113, 9))], [codes.EVENT_BACKUP, 6, 1],
                [codes.EVENT_ROAMED, 7, 6, 11]]  # fmt: skip
     case("good_body_router", "body", "a router's own word, a time server's, changes of the line", "ok",
-         record.encode_body(record.Body([router, server], changes)))  # fmt: skip
+         version_1(record.Body([router, server], changes)))  # fmt: skip
     lost = {0: 1, 1: 0, 2: 5, 3: 3, 4: 0}
     case("good_body_all_lost", "body", "nothing answered: no rtt_us, never a zero", "ok",
-         record.encode_body(record.Body([lost], [])))
-    for name, start in zip(("version", "readings", "events"), field_starts(BODY_OCTETS), strict=True):
-        case(f"bad_body_cut_before_{name}", "body", f"ends where {name} should begin", "Truncated", BODY_OCTETS[:start])
-    case("bad_body_trailing_octet", "body", "one octet after the map", "TrailingOctets", BODY_OCTETS + b"\xf6")
+         version_1(record.Body([lost], [])))
+    old = version_1(BODIES[1])
+    for name, start in zip(("version", "readings", "events"), field_starts(old), strict=True):
+        case(f"bad_body_cut_before_{name}", "body", f"ends where {name} should begin", "Truncated", old[:start])
+    case("bad_body_trailing_octet", "body", "one octet after the map", "TrailingOctets", old + b"\xf6")
 
     def readings(*items):
         return {0: 1, 1: list(items), 2: []}
@@ -202,7 +205,7 @@ def body_cases():
 
     good_event = [codes.EVENT_STATE, 0, 1, 1]
     bad = [
-        ("version_2", {0: 2, 1: [], 2: []}, "UnknownVersion", "a version of the future"),
+        ("version_3", {0: 3, 1: [], 2: []}, "UnknownVersion", "a version of the future"),
         ("field_3", {0: 1, 1: [], 2: [], 3: []}, "UnknownField", "version 1 has the fields 0..2"),
         ("without_events", {0: 1, 1: []}, "OutOfRange", "events is missing"),
         ("readings_map", {0: 1, 1: {}, 2: []}, "WrongType", "readings is an array"),
@@ -265,6 +268,68 @@ def body_cases():
         size = len(BODY_OCTETS) + (name == "octets")
         wrong = cbor.encode(changed(HEADER, f10=[*counts, size]))
         case(f"bad_counts_{name}", "counts", f"the header counts other {name}", "OutOfRange", BODY_OCTETS, header=wrong.hex())
+
+
+def short_body_cases():
+    """Bodies of version 2: what a reading leaves out where the rest says it."""
+
+    def short(*readings):
+        return cbor.encode({0: 2, 1: list(readings), 2: []})
+
+    for n, body in enumerate(BODIES, 1):
+        case(f"good_short_body_{n}", "body", f"version 2 of good_body_{n}", "ok", bodies.encode(body, BATCH_US), span_us=BATCH_US)
+    good = {
+        "quiet": (short({3: 6, 5: [1004, 3, 4, 0]}, {3: 6, 5: [20_000, 900, 1_000, 9]}), "targets 0 and 1, all the batch long, all answered"),
+        "all_lost": (short({3: 60}), "answered left out without rtt_us: nothing was"),
+        "self_delayed": (short({3: 6, 5: [1, 0, 0, 0], 8: 2}), "answered left out: the 4 that were measured"),
+        "all_self_delayed": (short({3: 2, 8: 2}), "nothing was measured"),
+        "later_target": (short({0: 7, 3: 1}, {3: 1}, {0: 8, 3: 1}, {0: 2, 3: 1}), "targets 7, 8, 8 again, 2"),
+        "window_that_lost_nothing": (short({1: 9, 2: 5_000_000, 3: 250, 5: [19_000, 2_000, 3_000, 700], 9: 0, 14: 986, 19: 9_321, 20: 4_409}),
+                                     "pdv_us, lost_by_direction and burst_r_milli follow; burst says nothing then"),
+        "window_joined": (short({1: 9, 3: 500, 5: [19_000, 2_000, 3_000, 700], 9: 0, 14: 986, 15: [2_900, 3_600], 19: 9_321, 20: 4_409}),
+                          "until the batch's end; the greatest pdv_us is of one window, rtt_us of two"),
+        "window_lost_in_one_direction": (short({1: 9, 2: 5, 3: 9, 4: 8, 5: [7, 0, 0, 0], 14: 0, 16: [1, 0], 17: [0, 28, 0, 180, 0], 18: 1_000, 19: 1, 20: 1_000}),
+                                         "a loss: burst and burst_r_milli are stated"),
+        "link": (short({21: -61, 22: 6, 23: 0}), "up_us left out: up all the while"),
+        "link_down": (short({23: 0, 24: 0}), "never up"),
+    }  # fmt: skip
+    for name, (octets, why) in good.items():
+        case(f"good_short_body_{name}", "body", why, "ok", octets, span_us=BATCH_US)
+    window = {1: 9, 2: 5_000_000, 3: 250, 5: [19_000, 2_000, 3_000, 700], 9: 0, 14: 986, 19: 9_321, 20: 4_409}
+    bad = [
+        ("target_stated", short({0: 0, 3: 1}), "NotCanonical", "the first is 0 without saying so"),
+        ("next_target_stated", short({3: 1}, {0: 1, 3: 1}), "NotCanonical", "one more than the one before"),
+        ("start_stated", short({1: 0, 3: 1}), "NotCanonical", "begins with the batch without saying so"),
+        ("span_stated", short({2: BATCH_US, 3: 1}), "NotCanonical", "ends with the batch without saying so"),
+        ("span_to_the_end_stated", short({1: 1, 2: BATCH_US - 1, 3: 1}), "NotCanonical", "ends with the batch without saying so"),
+        ("answered_all_stated", short({3: 1, 4: 1, 5: [1, 0, 0, 0]}), "NotCanonical", "all that was measured"),
+        ("answered_none_stated", short({3: 1, 4: 0}), "NotCanonical", "nothing, as no rtt_us says"),
+        ("self_delayed_0_stated", short({3: 1, 8: 0}), "NotCanonical", "a count of 0"),
+        ("late_0_stated", short(changed(window, f10=0)), "NotCanonical", "a count of 0"),
+        ("duplicate_0_stated", short(changed(window, f11=0)), "NotCanonical", "a count of 0"),
+        ("reordered_0_stated", short(changed(window, f12=0)), "NotCanonical", "a count of 0"),
+        ("malformed_0_stated", short(changed(window, f13=0)), "NotCanonical", "a count of 0"),
+        ("pdv_stated", short(changed(window, f15=[3_000, 3_700])), "NotCanonical", "what rtt_us says"),
+        ("lost_by_direction_0_stated", short(changed(window, f16=[0, 0])), "NotCanonical", "all was answered"),
+        ("burst_0_stated", short(changed(window, f17=[0, 0, 0, 5_000, 0])), "NotCanonical", "nothing was lost"),
+        ("burst_r_1000_stated", short(changed(window, f18=1_000)), "NotCanonical", "nothing was lost"),
+        ("up_us_stated", short({23: 0, 24: BATCH_US}), "NotCanonical", "up all the while"),
+        ("begins_after_the_batch", short({1: BATCH_US + 1, 3: 1}), "OutOfRange", "no time is left for its span"),
+        ("answered_alone", short({4: 1, 5: [1, 0, 0, 0]}), "OutOfRange", "sent and answered go together"),
+        ("answered_with_rtt_of_none", short({3: 1, 4: 0, 5: [1, 0, 0, 0]}), "OutOfRange", "nothing answered, yet a delay"),
+        ("self_delayed_too_many", short({3: 1, 5: [1, 0, 0, 0], 8: 2}), "OutOfRange", "2 of 1 sent"),
+        ("rtt_sums_up_beyond_32_bits", short({3: 1, 5: [2**32 - 1, 0, 1, 0]}), "OutOfRange", "p95 is 32 bits"),
+        ("rtt_mean_above_max", short({3: 2, 5: [10, 5, 2, 2]}), "OutOfRange", "mean 15, max 14"),
+        ("rtt_of_three", short({3: 1, 5: [1, 0, 0]}), "OutOfRange", "min and three differences"),
+        ("rtt_falls", short({3: 1, 5: [10, -1, 0, 0]}), "OutOfRange", "no mean below min"),
+        ("target_256", short({0: 255, 3: 1}, {3: 1}), "OutOfRange", "target is 8 bits"),
+        ("field_48", short({48: 0}), "UnknownField", "no such field"),
+        ("target_text", short({0: "gateway"}), "WrongType", "target is an integer"),
+        ("reading_array", short([]), "WrongType", "a reading is a map"),
+        ("readings_map", cbor.encode({0: 2, 1: {}, 2: []}), "WrongType", "readings is an array"),
+    ]  # fmt: skip
+    for name, octets, expect, why in bad:
+        case(f"bad_short_body_{name}", "body", why, expect, octets, span_us=BATCH_US)
 
 
 def plan_cases():
@@ -407,7 +472,7 @@ def envelope_cases():
 def all_cases():
     """Return {file name without .json: case}, the values of the good ones filled in."""
     CASES.clear()
-    for make in (cbor_cases, header_cases, body_cases, plan_cases, cose_cases, chain_cases, envelope_cases):
+    for make in (cbor_cases, header_cases, body_cases, short_body_cases, plan_cases, cose_cases, chain_cases, envelope_cases):
         make()
     signed_cases(case)
     enrolment_cases(case)

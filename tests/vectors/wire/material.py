@@ -7,13 +7,14 @@ import hashlib
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from linewitness_wire import cbor, codes, cose, plan, record
+from linewitness_wire import bodies, cbor, codes, cose, plan, record
 
 SEED = bytes.fromhex("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60")
 FLEET_SEED = bytes.fromhex("4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb")
 OTHER_SEED = bytes.fromhex("c5aa8df43f9f837bedb7442f31dcb7b166d38535076f094b85ce3a2e0b4458f7")
 SECRET = bytes(range(32))
 SITE, WITNESS = "leeds", "front-desk"
+BATCH_US = 60_000_000
 L = 2**252 + 27742317777372353535851937790883648493  # order of the base point (RFC 8032 5.1)
 SMALL_ORDER = bytes([1]) + bytes(31)  # the neutral element
 ALL_ONES_Y = bytes([0xEE]) + b"\xff" * 30 + b"\x7f"  # y = p + 1: a second spelling of y = 1
@@ -63,10 +64,10 @@ ANCHOR = hashlib.sha256(b"a timestamp response").digest()
 def header_fields(seq, previous, body, **changes):
     """The map of a valid header, with fields changed by number (f5=...) or left out (f5=...)."""
     synchronised = seq > 1
-    octets = record.encode_body(body)
+    octets = bodies.encode(body, BATCH_US)
     fields = {
-        0: 1, 1: seq, 2: previous, 3: 7, 4: (seq - 1) * 60_000_000, 5: seq * 60_000_000,
-        6: [1_790_000_000_000_000 + seq * 60_000_000, 25_000, 1, 30] if synchronised else [None, None, 0, None],
+        0: 1, 1: seq, 2: previous, 3: 7, 4: (seq - 1) * BATCH_US, 5: seq * BATCH_US,
+        6: [1_790_000_000_000_000 + seq * BATCH_US, 25_000, 1, 30] if synchronised else [None, None, 0, None],
         7: hashlib.sha256(PLAN_OCTETS).digest(), 8: FIRMWARE, 9: hashlib.sha256(octets).digest(),
         10: [len(body.readings), len(body.events), len(octets)], 11: ANCHOR if seq > 2 else None,
     }  # fmt: skip
@@ -88,7 +89,12 @@ def make_chain(bodies=BODIES, start=1, previous=record.NO_PREVIOUS, **last):
 CHAIN = make_chain()
 HEADER = header_fields(2, cose.digest(CHAIN[0]), BODIES[1])
 HEADER_OCTETS = cbor.encode(HEADER)
-BODY_OCTETS = record.encode_body(BODIES[1])
+BODY_OCTETS = bodies.encode(BODIES[1], BATCH_US)
+
+
+def version_1(body):
+    """The octets of a body as they were written before readings left anything out."""
+    return cbor.encode({0: 1, 1: body.readings, 2: body.events})
 
 
 def changed(fields, **changes):

@@ -6,6 +6,7 @@ import hashlib
 
 from material import (
     ALL_ONES_Y,
+    BATCH_US,
     BODIES,
     BODY_OCTETS,
     CHAIN,
@@ -24,9 +25,10 @@ from material import (
     flip,
     public,
     sign,
+    version_1,
 )  # fmt: skip
 
-from linewitness_wire import cbor, cose, record
+from linewitness_wire import bodies, cbor, cose
 
 
 def signed_cases(case):
@@ -119,12 +121,16 @@ def signed_cases(case):
         "rightly signed, an octet after the header",
     )
     signed("good_signed_with_body", good, "ok", "the body is the one that the header names", body=BODY_OCTETS.hex())
+    old = version_1(BODIES[1])
+    named = changed(HEADER, f9=hashlib.sha256(old).digest(), f10=[len(BODIES[1].readings), 0, len(old)])
+    named = sign(cbor.encode(named))
+    signed("good_signed_with_body_of_version_1", named, "ok", "signed before version 2", body=old.hex())
     signed(
         "bad_signed_another_body",
         good,
         "WrongBody",
         "SHA-256 of the body is another",
-        body=record.encode_body(BODIES[0]).hex(),
+        body=bodies.encode(BODIES[0], BATCH_US).hex(),
     )
     signed(
         "bad_signed_body_bit_flipped",
