@@ -45,7 +45,7 @@ def settle_fleet(
     record_at_us: keep what this one says, recorded at that time. Raises Incomplete where nothing was measured.
     """
     known = {
-        s.name: SiteInfo(s.name, s.isp, s.provider, s.carrier, s.network["kind"] == "ethernet", s.region)
+        s.name: SiteInfo(s.name, s.isp, s.provider, s.carrier, s.network["kind"] == "ethernet", s.region, s.line_kbits)
         for s in fleet.sites()
     }
     for name in sites:

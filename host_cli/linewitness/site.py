@@ -2,6 +2,7 @@
 
     name = "leeds"            isp = "..."   provider = "..."   carrier = "..."   time_zone = "Europe/London"
     region = "..."            (may be left out) which part of the ISP's and the carrier's networks it hangs on
+    [line]                    down_kbits, up_kbits (may be left out): what the access line can carry, as the ISP sold it
     [network]                 kind = "wifi" | "ethernet", ssid, password = "secret:NAME"
     [plan]                    batch_s, fail_rounds, clear_rounds, resolvers, time_servers; metered = true: no windows
     [[target]]                name, segment, method, role, host, port, period_ms, fast_period_ms, timeout_ms, and the
@@ -57,6 +58,7 @@ SITE_SCHEMA = {
     "provider": str,
     "carrier": Optional(str),
     "region": Optional(str),
+    "line": Optional({"down_kbits": int, "up_kbits": int}),
     "time_zone": str,
     "network": {"kind": str, "ssid": Optional(str), "password": Optional(str)},
     "plan": {
@@ -89,6 +91,7 @@ class Site:
     plan: Table
     targets: list[Table]
     region: str = ""
+    line_kbits: tuple[int, int] | None = None  # down, up
 
     @classmethod
     def read(cls, path: Path) -> Site:
@@ -105,11 +108,14 @@ class Site:
             raise UsageProblem(f"no network of kind '{network['kind']}'", f"{path}: network: kind", "wifi or ethernet")
         if network["kind"] == "wifi" and "ssid" not in network:
             raise UsageProblem("key 'ssid' is missing", f"{path}: network", 'ssid = "..."')
-        carrier = table.get("carrier")
+        carrier, line = table.get("carrier"), table.get("line")
+        if line is not None and min(line.values()) < 1:
+            raise UsageProblem("a line that carries nothing", f"{path}: line", "down_kbits = 100000")
         return cls(
             *(table["name"], table["isp"], table["provider"], carrier, table["time_zone"], network, table["plan"]),
             table["target"],
             table.get("region", ""),
+            None if line is None else (line["down_kbits"], line["up_kbits"]),
         )
 
 

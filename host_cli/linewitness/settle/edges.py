@@ -35,7 +35,7 @@ def degraded(diagnosis: Diagnosis, period: Interval) -> list[Verdict]:
     for method, server in sorted({(s.method, s.server) for s in signalling}):
         member = [s for s in signalling if (s.method, s.server) == (method, server)]
         others = [s for s in signalling if s.method == method and s.server != server]
-        for failure in find_failures(member, SERVED, member, BAD, barriers, period, walls):
+        for failure in find_failures(member, SERVED, member, BAD, barriers, period, walls, record.fail_rounds):
             live = any(is_live(s, SERVED, failure) for s in member)
             if live and failure.rounds(member) >= record.fail_rounds:
                 result += _verdict(diagnosis, server, member, others, failure)

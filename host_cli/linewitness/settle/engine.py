@@ -21,7 +21,7 @@ from linewitness.settle.reckon import reckon
 from linewitness.settle.spans import site_spans
 from linewitness.settle.timeline import SiteInfo, SiteRecord
 
-METHOD = "linewitness rules 4"
+METHOD = "linewitness rules 5"
 
 
 def settle(

@@ -9,81 +9,89 @@ member is no failure here either. Calls whose target belongs to the segment `pro
 go over the provider's carrier; whom they call is the series' callee. A call that was refused for the asking (4xx, 6xx)
 is none, and where several were called in one round the best of them counts.
 
-How full the line was is not fed, since the ledger does not say what the line can carry; nor what the provider's name
-resolved to, since it holds no addresses.
+A control in the segment `provider` is a second provider's, or the other edge of the site's own one where other sites
+are served by it. How full the line was is known where the router counts octets and the site's file says what the line
+carries. The provider's name leads astray where a site that once found an edge that served it finds an address at which
+no site of the fleet was ever served.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from linewitness.model import Fate, OutagePost, QualityWindow, Segment
-from linewitness.settle.attribution.rounds import ANCHORS, Column, Post, Rounds, SiteFacts
+from linewitness.settle.attribution.rounds import ANCHORS, Column, Flags, Post, Rounds, SiteFacts
+from linewitness.settle.grid import (
+    STEP_US,
+    Grid,
+    best,
+    calls,
+    codes,
+    counted,
+    loss,
+    round_trip,
+    served,
+    spread,
+)
 from linewitness.settle.intervals import Interval, intersect, length
 from linewitness.settle.series import Series
-from linewitness.settle.suspicions import refused
 from linewitness.settle.timeline import RouterWord, SiteInfo, SiteRecord
+from linewitness_wire import codes as wire
 
-STEP_US = 60_000_000
+WORST_MOS = 1.0  # of a call in which nothing is heard
 ECHOES = 10  # in a round: fewer are too coarse to stand for a stream's loss
-SERVED_CODE, NO_CODE = 200.0, 0.0
-Counts = NDArray[np.int64]
+DARK = ("anchor1_loss", "anchor2_loss", "anchor3_loss", "edge_loss", "media_loss_up", "media_loss_down",
+        "reflector_loss_up", "reflector_loss_down", "second_loss")  # fmt: skip
+RESET_POWER, RESET_OTHER = 1.0, 2.0
+RIGHT, NOWHERE, ASTRAY = 1.0, 0.0, -1.0
 
 
-class Grid:
-    """The rounds of a period, the last one perhaps shorter than the others."""
+@dataclass(frozen=True, slots=True)
+class Common:
+    """What the sites' records tell of one another. edges: whose edge a host is; serving: the addresses at which a
+    host's signalling ever served anybody."""
 
-    def __init__(self, period: Interval) -> None:
-        self.start_us = period[0]
-        self.count = -(-(period[1] - period[0]) // STEP_US)
-
-    def rounds(self, at_us: Counts) -> Counts:
-        """Return the round of each instant; below 0, or the count and above, it lies outside of the period."""
-        return np.asarray((at_us - self.start_us) // STEP_US)
-
-    def mean(self, at_us: Counts, values: Column) -> Column:
-        """Return the mean of values at instants for each round, of those that are known."""
-        at = self.rounds(at_us)
-        there = ~np.isnan(values) & (at >= 0) & (at < self.count)
-        total = np.bincount(at[there], values[there], self.count)
-        count = np.bincount(at[there], minlength=self.count)
-        return np.where(count > 0, total / np.maximum(count, 1), np.nan)
-
-    def empty(self) -> Column:
-        return np.full(self.count, np.nan)
-
-    def shares(self, intervals: Iterable[Interval]) -> Column:
-        """Return which share of each round intervals cover."""
-        covered = np.zeros(self.count)
-        for start_us, end_us in intervals:
-            first, last = (start_us - self.start_us) // STEP_US, (end_us - 1 - self.start_us) // STEP_US
-            covered[max(first, 0) : last + 1] += 1.0
-            for at, outside_us in (
-                (first, start_us - self.start_us - first * STEP_US),
-                (last, self.start_us + (last + 1) * STEP_US - end_us),
-            ):
-                if 0 <= at < self.count:
-                    covered[at] -= outside_us / STEP_US
-        return np.clip(covered, 0.0, 1.0)
+    edges: Mapping[str, str] = field(default_factory=dict)
+    serving: Mapping[str, frozenset[bytes]] = field(default_factory=dict)
 
 
-def rounds(record: SiteRecord, info: SiteInfo, period: Interval) -> Rounds:
-    """Return what a site's witnesses saw in [start_us, end_us), round by round."""
+def common(records: Iterable[SiteRecord], infos: Mapping[str, SiteInfo]) -> Common:
+    """Return what a fleet's records tell of one another. A host that sites have of two providers is nobody's."""
+    owners: defaultdict[str, set[str]] = defaultdict(set)
+    serving: defaultdict[str, set[bytes]] = defaultdict(set)
+    for record in records:
+        for series in record.series:
+            if is_edge(series) and series.method != "call":
+                owners[series.host].add(infos[record.site].provider)
+        for led in record.led:
+            if led.served and led.address:
+                serving[led.host].add(led.address)
+    return Common(
+        {host: min(names) for host, names in owners.items() if len(names) == 1},
+        {host: frozenset(found) for host, found in serving.items()},
+    )
+
+
+def rounds(record: SiteRecord, info: SiteInfo, period: Interval, fleet: Common | None = None) -> Rounds:
+    """Return what a site's witnesses saw in [start_us, end_us), round by round. fleet: None where the site is alone."""
+    fleet = common([record], {record.site: info}) if fleet is None else fleet
     grid = Grid(period)
     measured = np.zeros(grid.count, bool)
     columns: dict[str, Column] = {}
     for witness in sorted(record.measured, key=lambda w: (-length(record.measured[w]), w)):
         here = grid.shares(intersect(record.measured[witness], [period])) >= 0.5
+        here &= grid.shares(intersect(record.vague.get(witness, ()), [period])) == 0  # nobody knows which round it was
         speaks = here & ~measured
         if not speaks.any():
             continue
-        for name, values in _columns(grid, record, witness).items():
+        for name, values in _columns(grid, record, witness, info, fleet).items():
             columns[name] = np.where(speaks, values, columns.get(name, np.nan))
         measured |= here
-    return Rounds(_facts(record, info), grid.start_us / 1e6, STEP_US / 1e6, measured, columns)
+    return Rounds(_facts(record, info, fleet), grid.start_us / 1e6, STEP_US / 1e6, measured, columns)
 
 
 def posts(current: Sequence[OutagePost]) -> list[Post]:
@@ -100,9 +108,9 @@ def posts(current: Sequence[OutagePost]) -> list[Post]:
     return result
 
 
-def _facts(record: SiteRecord, info: SiteInfo) -> SiteFacts:
+def _facts(record: SiteRecord, info: SiteInfo, fleet: Common) -> SiteFacts:
     edges = sorted({s.host for s in record.series if is_edge(s) and s.method != "call"})
-    seconds = sorted({s.host for s in record.series if s.segment is Segment.PROVIDER and s.control})
+    seconds = sorted({fleet.edges.get(s.host, s.host) for s in record.series if is_second(s, info, fleet)})
     return SiteFacts(
         info.site, info.isp, info.region, info.provider, ",".join(edges) or None, ",".join(seconds) or None,
         info.carrier, None, not info.wired,
@@ -114,11 +122,19 @@ def is_edge(series: Series) -> bool:
     return series.segment is Segment.PROVIDER and not series.control and series.method != "dns"
 
 
+def is_second(series: Series, info: SiteInfo, fleet: Common) -> bool:
+    """Return whether a series probes a second provider, as a control."""
+    control = series.segment is Segment.PROVIDER and series.control
+    return control and fleet.edges.get(series.host) != info.provider
+
+
 # --- one witness ----------------------------------------------------------------------------------------------------
 
 
-def _columns(grid: Grid, record: SiteRecord, witness: str) -> dict[str, Column]:
+def _columns(grid: Grid, record: SiteRecord, witness: str, info: SiteInfo, fleet: Common) -> dict[str, Column]:
     mine = [s for s in record.series if s.witness == witness]
+    second = [s for s in mine if is_second(s, info, fleet)]
+    other = [s for s in mine if s.segment is Segment.PROVIDER and s.control and s not in second]
 
     def of(segment: Segment, *methods: str) -> list[Series]:
         return [s for s in mine if s.segment is segment and s.method in methods]
@@ -126,59 +142,76 @@ def _columns(grid: Grid, record: SiteRecord, witness: str) -> dict[str, Column]:
     out: dict[str, Column] = {"link": _link(grid, record, witness)}
     gateway = of(Segment.ROUTER, "icmp")
     out["gateway_loss"], out["gateway_rtt"], out["gateway_jitter"] = (
-        _loss(grid, gateway), _rtt(grid, gateway, "rtt_mean_us"), _spread(grid, gateway),
+        loss(grid, gateway), round_trip(grid, gateway), spread(grid, gateway),
     )  # fmt: skip
-    out["gateway_tcp"] = 1 - _loss(grid, of(Segment.ROUTER, "tcp"))
-    out["resolver_ok"] = _served(grid, of(Segment.ROUTER, "dns"))
-    out["public_dns_ok"] = _served(grid, of(Segment.TRANSIT, "dns"))
-    out["hop_loss"] = _loss(grid, of(Segment.ACCESS, "icmp"))
+    out["gateway_tcp"] = 1 - loss(grid, of(Segment.ROUTER, "tcp"))
+    out["resolver_ok"] = served(grid, of(Segment.ROUTER, "dns"))
+    out["public_dns_ok"] = served(grid, of(Segment.TRANSIT, "dns"))
+    out["hop_loss"] = loss(grid, of(Segment.ACCESS, "icmp"))
     words = [w for w in record.router if w.witness == witness]
     out["router_uptime_s"] = _said(grid, words, lambda w: w.uptime_s)
     out["router_wan_up"] = _said(grid, words, lambda w: w.line_up)
+    if info.line_kbits is not None:
+        down, up = info.line_kbits
+        out["router_use_down"] = np.clip(_said(grid, words, lambda w: w.kbits and w.kbits[0]) / down, 0, 1)
+        out["router_use_up"] = np.clip(_said(grid, words, lambda w: w.kbits and w.kbits[1]) / up, 0, 1)
+    _boots(grid, record, witness, out)
     for name, host in zip(ANCHORS, sorted({s.host for s in of(Segment.TRANSIT, "icmp")}), strict=False):
         echo, tcp = ([s for s in of(Segment.TRANSIT, m) if s.host == host] for m in ("icmp", "tcp"))
-        out[f"{name}_loss"], out[f"{name}_rtt"] = _loss(grid, echo), _rtt(grid, echo, "rtt_mean_us")
-        out[f"{name}_tcp"] = 1 - _loss(grid, tcp)
+        out[f"{name}_loss"], out[f"{name}_rtt"] = loss(grid, echo), round_trip(grid, echo)
+        out[f"{name}_tcp"] = 1 - loss(grid, tcp)
     _edge(grid, [s for s in mine if is_edge(s)], out)
-    _streams(grid, record, mine, witness, out)
-    second = [s for s in mine if s.segment is Segment.PROVIDER and s.control]
-    out["second_sip"] = _best(grid, [s for s in second if s.method.startswith("sip")], _served)
+    _streams(grid, record, mine, second, witness, out)
+    for name, group in (("second", second), ("edge2", other)):
+        out[f"{name}_sip"] = best(grid, [s for s in group if s.method.startswith("sip")], served)
+    out["edge2_loss"] = 1 - best(grid, [s for s in other if s.method == "icmp"], lambda g, group: 1 - loss(g, group))
+    out["provider_name"] = _name(grid, record, witness, fleet, out)
     for kind, segment in (("inside", Segment.PROVIDER), ("carrier", Segment.CARRIER)):
         made = [s for s in of(segment, "call") if not s.control]
-        out[f"{kind}_call_ok"] = _best(grid, made, lambda g, group: _calls(g, group[0]))
+        out[f"{kind}_call_ok"] = best(grid, made, lambda g, group: calls(g, group[0]))
+    gone = out["link"] < 0.5  # nothing could be sent: nothing got through
+    for name in (n for n in DARK if n in out):
+        out[name] = np.where(gone & np.isnan(out[name]), 1.0, out[name])
     return {name: values for name, values in out.items() if not np.isnan(values).all()}
 
 
 def _edge(grid: Grid, edge: Sequence[Series], out: dict[str, Column]) -> None:
     """The set of the provider's servers: the best of them."""
     echo = [s for s in edge if s.method == "icmp"]
-    out["edge_loss"] = 1 - _best(grid, echo, lambda g, group: 1 - _loss(g, group))
-    out["edge_rtt"] = _rtt(grid, echo, "rtt_mean_us")
+    out["edge_loss"] = 1 - best(grid, echo, lambda g, group: 1 - loss(g, group))
+    out["edge_rtt"] = round_trip(grid, echo)
     connects = [s for s in edge if s.method in ("tcp", "tls")]
-    out["edge_tcp"] = _best(grid, connects, lambda g, group: 1 - _loss(g, group))
+    out["edge_tcp"] = best(grid, connects, lambda g, group: 1 - loss(g, group))
     asked = [s for s in edge if s.method.startswith("sip")]
-    out["edge_sip"] = _best(grid, asked, _served)
-    out["edge_code"] = _codes(grid, asked)
+    out["edge_sip"] = best(grid, asked, served)
+    out["edge_code"] = codes(grid, asked)
 
 
-def _streams(grid: Grid, record: SiteRecord, mine: Sequence[Series], witness: str, out: dict[str, Column]) -> None:
-    """The call-like streams. Windows within calls speak for the provider's media where nothing else measures it."""
+def _streams(
+    grid: Grid, record: SiteRecord, mine: Sequence[Series], others: Sequence[Series], witness: str,
+    out: dict[str, Column],
+) -> None:  # fmt: skip
+    """The call-like streams. Windows within calls speak for the provider's media where nothing else measures it.
+
+    others: the series of a second provider.
+    """
+    targets = {s.target for s in others}
     calls = {s.target for s in mine if s.method == "call"}
     windows = [w for w in record.windows if w.witness == witness]
     theirs = [w for w in windows if w.segment is Segment.PROVIDER and not w.control]
     own = [w for w in windows if w.control and w.segment is not Segment.PROVIDER and w.target not in calls]
-    second = [w for w in windows if w.control and w.segment is Segment.PROVIDER]
+    second = [w for w in windows if w.target in targets]
     for name, found in (("media", [w for w in theirs if w.target not in calls] or theirs), ("reflector", own)):
         up, down = zip(*(_lost(w) for w in found), strict=True) if found else ((), ())
         out[f"{name}_loss_up"], out[f"{name}_loss_down"] = _mean(grid, found, up), _mean(grid, found, down)
         _delays(grid, name, found, out)
     both = [1 - (1 - up) * (1 - down) for up, down in map(_lost, second)]
-    echo = [s for s in mine if s.segment is Segment.PROVIDER and s.control and s.method == "icmp"]
+    echo = [s for s in others if s.method == "icmp"]
     streamed = _mean(grid, second, both)
-    enough = _counted(grid, echo, Fate.LOST, Fate.ANSWERED) >= ECHOES
-    out["second_loss"] = np.where(np.isnan(streamed) & enough, _loss(grid, echo), streamed)
+    enough = counted(grid, echo, Fate.LOST, Fate.ANSWERED) >= ECHOES
+    out["second_loss"] = np.where(np.isnan(streamed) & enough, loss(grid, echo), streamed)
     _delays(grid, "second", second, out)
-    out["second_rtt"] = np.where(np.isnan(out["second_rtt"]), _rtt(grid, echo, "rtt_mean_us"), out["second_rtt"])
+    out["second_rtt"] = np.where(np.isnan(out["second_rtt"]), round_trip(grid, echo), out["second_rtt"])
     over = [w for w in windows if w.segment is Segment.CARRIER]
     out["carrier_call_mos"] = _mean(grid, over, [_milli(w.mos_milli) for w in over])
 
@@ -187,7 +220,7 @@ def _delays(grid: Grid, name: str, found: Sequence[QualityWindow], out: dict[str
     out[f"{name}_rtt"] = _mean(grid, found, [_milli(w.rtt_us[1]) if w.rtt_us else np.nan for w in found])
     out[f"{name}_jitter"] = _mean(grid, found, [_milli(w.jitter_us) for w in found])
     if name == "media":
-        out["media_mos"] = _mean(grid, found, [_milli(w.mos_milli) for w in found])
+        out["media_mos"] = _mean(grid, found, [WORST_MOS if _silent(w) else _milli(w.mos_milli) for w in found])
 
 
 def _lost(w: QualityWindow) -> tuple[float, float]:
@@ -204,92 +237,12 @@ def _lost(w: QualityWindow) -> tuple[float, float]:
     return way, way
 
 
+def _silent(w: QualityWindow) -> bool:
+    return w.sent > w.self_delayed and w.answered <= w.late
+
+
 def _milli(value: int | None) -> float:
     return np.nan if value is None else value / 1000
-
-
-# --- columns of counts ----------------------------------------------------------------------------------------------
-
-
-def _placed(grid: Grid, series: Series, *fates: Fate) -> tuple[Counts, Counts]:
-    """Return (instants, their rows) of the samples of those fates."""
-    times, rows = [], []
-    for column in (series.columns[f] for f in fates if series.columns[f].at_us):
-        times.append(np.frombuffer(column.at_us, np.int64))
-        rows.append(np.frombuffer(column.row, f"u{column.row.itemsize}").astype(np.int64))
-    if not times:
-        return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    at_us, row = np.concatenate(times), np.concatenate(rows)
-    inside = (at_us >= grid.start_us) & (at_us < grid.start_us + grid.count * STEP_US)
-    return at_us[inside], row[inside]
-
-
-def _counted(grid: Grid, group: Sequence[Series], *fates: Fate) -> Counts:
-    result = np.zeros(grid.count, np.int64)
-    for series in group:
-        result += np.bincount(grid.rounds(_placed(grid, series, *fates)[0]), minlength=grid.count)
-    return result
-
-
-def _share(part: Counts, whole: Counts) -> Column:
-    return np.where(whole > 0, part / np.maximum(whole, 1), np.nan)
-
-
-def _loss(grid: Grid, group: Sequence[Series]) -> Column:
-    """Return the share that nothing answered."""
-    lost = _counted(grid, group, Fate.LOST)
-    return _share(lost, lost + _counted(grid, group, Fate.ANSWERED, Fate.WRONG))
-
-
-def _served(grid: Grid, group: Sequence[Series]) -> Column:
-    """Return the share that was answered as it should be."""
-    served = _counted(grid, group, Fate.ANSWERED)
-    return _share(served, served + _counted(grid, group, Fate.LOST, Fate.WRONG))
-
-
-def _best(grid: Grid, group: Sequence[Series], value: Callable[[Grid, list[Series]], Column]) -> Column:
-    """Return the best of the series in each round, of what was measured."""
-    result = grid.empty()
-    for series in group:
-        result = np.fmax(result, value(grid, [series]))
-    return result
-
-
-def _calls(grid: Grid, series: Series) -> Column:
-    """Return 1 where a call came about, 0 where it failed; those refused for the asking are not there."""
-    result = grid.empty()
-    for fate in (Fate.LOST, Fate.WRONG, Fate.ANSWERED):  # the good one of a round is written last
-        at_us, rows = _placed(grid, series, fate)
-        counts = np.array([fate is Fate.ANSWERED or not refused(series.rows[row].code) for row in rows], bool)
-        result[grid.rounds(at_us[counts])] = float(fate is Fate.ANSWERED)
-    return result
-
-
-def _codes(grid: Grid, group: Sequence[Series]) -> Column:
-    """Return the highest SIP status of each round, 200 where none is kept, 0 where nothing was answered."""
-    result = np.where(_counted(grid, group, Fate.LOST) > 0, NO_CODE, np.nan)
-    for series in group:
-        known = np.array([SERVED_CODE if r.code is None or r.code < 0 else r.code for r in series.rows])
-        at_us, rows = _placed(grid, series, Fate.ANSWERED, Fate.WRONG)
-        np.fmax.at(result, grid.rounds(at_us), known[rows] if len(rows) else np.zeros(0))
-    return result
-
-
-def _rtt(grid: Grid, group: Sequence[Series], name: str) -> Column:
-    """Return the mean of the readings' round trips in ms, weighed by what was answered."""
-    at_us, values = [np.zeros(0, np.int64)], [np.zeros(0)]
-    for series in group:
-        known = np.array([np.nan if (v := getattr(r, name)) is None else v / 1000 for r in series.rows])
-        times, rows = _placed(grid, series, Fate.ANSWERED, Fate.WRONG)
-        if len(rows):
-            at_us.append(times)
-            values.append(known[rows])
-    return grid.mean(np.concatenate(at_us), np.concatenate(values))
-
-
-def _spread(grid: Grid, group: Sequence[Series]) -> Column:
-    """Return the mean delay above the least in ms, which is RFC 3550's jitter where delays are spread exponentially."""
-    return np.asarray(_rtt(grid, group, "rtt_mean_us") - _rtt(grid, group, "rtt_min_us"))
 
 
 def _mean(grid: Grid, windows: Sequence[QualityWindow], values: Sequence[float]) -> Column:
@@ -302,10 +255,48 @@ def _said(grid: Grid, words: Sequence[RouterWord], value: Callable[[RouterWord],
     """Return the newest word of each round."""
     result = grid.empty()
     for word in words:
-        said, at = value(word), (word.at_us - grid.start_us) // STEP_US
+        said, at = value(word), (word.at_us - 1 - grid.start_us) // STEP_US  # it speaks of what was before
         if said is not None and 0 <= at < grid.count:
             result[at] = float(said)
     return result
+
+
+def _boots(grid: Grid, record: SiteRecord, witness: str, out: dict[str, Column]) -> None:
+    """Boot count, uptime at the round's start and, in the first round of a boot that says so, its cause."""
+    starts = grid.start_us + STEP_US * np.arange(grid.count, dtype=np.int64)
+    for name in ("boot", "uptime_s", "reset"):
+        out[name] = grid.empty()
+    here = grid.shares(record.measured[witness]) > 0
+    for ran in sorted((r for r in record.ran if r.witness == witness), key=lambda r: r.boot):
+        since = here & (starts + STEP_US > ran.began_us)
+        out["boot"][since] = ran.boot
+        out["uptime_s"][since] = np.maximum(starts[since] - ran.began_us, 0) / 1e6
+        out["reset"][since] = 0.0
+    for boot in (b for b in record.boots if b.witness == witness):
+        first = np.flatnonzero(out["boot"] == boot.boot)
+        if len(first):
+            power = boot.cause in (wire.RESET_POWER, wire.RESET_BROWNOUT)
+            out["reset"][first[0]] = RESET_POWER if power else RESET_OTHER
+
+
+def _name(grid: Grid, record: SiteRecord, witness: str, fleet: Common, out: Mapping[str, Column]) -> Column:
+    """Where the provider's name led: the best of a round's words, where a resolver answered at all."""
+    mine = [led for led in record.led if led.witness == witness]
+    found = {led.host for led in mine if led.served}
+    result = grid.empty()
+    for led in mine:
+        first, last = (led.start_us - grid.start_us) // STEP_US, (led.end_us - 1 - grid.start_us) // STEP_US
+        told = slice(max(first, 0), max(last + 1, 0))
+        if led.address is None:
+            result[told] = np.fmax(result[told], NOWHERE)
+        elif not led.address or led.address in fleet.serving.get(led.host, ()):
+            result[told] = np.fmax(result[told], RIGHT)
+        elif led.host in found:
+            result[told] = np.fmax(result[told], ASTRAY)
+    resolvers = np.stack([out["resolver_ok"], out["public_dns_ok"]])
+    asked, answered = ~np.isnan(resolvers), resolvers > 0
+    silent: Flags = asked.any(axis=0) & ~answered.any(axis=0)
+    return np.where(silent, np.nan, result)
 
 
 def _link(grid: Grid, record: SiteRecord, witness: str) -> Column:

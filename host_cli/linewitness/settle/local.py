@@ -139,7 +139,8 @@ def _trunk_cuts(
     }[segment]
     subjects = own or depth
     failing = [s for s in depth if s.segment is not Segment.ENDPOINT]
-    failures = find_failures(depth, REPLIED, failing, LOST, union([*holes, *walls]), period, walls)
+    barriers = union([*holes, *walls])
+    failures = find_failures(depth, REPLIED, failing, LOST, barriers, period, walls, record.fail_rounds)
     return [
         _cut(record, groups, segment, near, subjects, failure)
         for failure in failures

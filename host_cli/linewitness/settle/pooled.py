@@ -16,6 +16,7 @@ from linewitness.settle import feeder
 from linewitness.settle.attribution import found as sides
 from linewitness.settle.attribution.attribute import attribute
 from linewitness.settle.attribution.found import Found
+from linewitness.settle.grid import STEP_US
 from linewitness.settle.intervals import Interval, intersect, length
 from linewitness.settle.timeline import SiteInfo, SiteRecord
 
@@ -120,7 +121,7 @@ class Engine:
         for word in self.about(site, span):
             if word.segment not in (None, Segment.PROVIDER) and shares[word.segment] >= SOME:
                 return f"all sites side by side say otherwise: {word.text}"
-        if span[1] - span[0] < SEEN_ROUNDS * feeder.STEP_US or shares.get(Segment.PROVIDER, 0.0) >= SOME:
+        if span[1] - span[0] < SEEN_ROUNDS * STEP_US or shares.get(Segment.PROVIDER, 0.0) >= SOME:
             return ""
         undecided = next((w for w in self.about(site, span) if w.segment is None), None)
         return "all sites side by side do not show that it was the provider" + (
@@ -131,7 +132,7 @@ class Engine:
         """Return which share of a stretch the engine gives to each segment; its words reach a round further."""
         spans: defaultdict[Segment | None, list[Interval]] = defaultdict(list)
         for word in self.about(site, span):
-            spans[word.segment].append((word.span[0] - feeder.STEP_US, word.span[1] + feeder.STEP_US))
+            spans[word.segment].append((word.span[0] - STEP_US, word.span[1] + STEP_US))
         whole = max(1, span[1] - span[0])
         return {segment: length(intersect(parts, [span])) / whole for segment, parts in spans.items()}
 
@@ -141,8 +142,9 @@ def ask(
 ) -> Engine:
     """Return what the engine says of a fleet in [start_us, end_us). Deterministic, whatever the order of records."""
     fed = []
+    fleet = feeder.common(records, infos)
     for record in sorted(records, key=lambda r: r.site):
-        rounds = feeder.rounds(record, infos[record.site], period)
+        rounds = feeder.rounds(record, infos[record.site], period, fleet)
         if int(rounds.measured.sum()) >= LEAST_ROUNDS:
             fed.append(rounds)
     words: defaultdict[str, list[Word]] = defaultdict(list)

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 
 from linewitness.model import Bounds, Exclusion, QualityWindow, Reason, Segment, Side, Verdict
 from linewitness.settle.account import QUALITY
-from linewitness.settle.feeder import STEP_US
+from linewitness.settle.grid import STEP_US
 from linewitness.settle.groups import cite
 from linewitness.settle.intervals import Interval, length, subtract
 from linewitness.settle.local import Diagnosis

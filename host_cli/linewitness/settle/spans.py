@@ -104,11 +104,11 @@ def _own_marks(
         down = [(s.start, s.end) for s in theirs if s.kind in SILENT_KINDS]
         marks = [Mark(DEGRADED, State.DEGRADED, s.start, s.end) for s in theirs if s.kind not in SILENT_KINDS]
     elif segment in (Segment.TRANSIT, Segment.ENDPOINT):
-        failures = find_failures(series, REPLIED, series, LOST, barriers, period)
+        failures = find_failures(series, REPLIED, series, LOST, barriers, period, (), record.fail_rounds)
         down = [(f.start, f.end) for f in failures if f.rounds(series) >= record.fail_rounds]
     marks += [Mark(DOWN, State.DOWN, start, end) for start, end in settled(down, clear_us)]
     for one in series:
-        for failure in find_failures([one], REPLIED, [one], LOST, barriers, period):
+        for failure in find_failures([one], REPLIED, [one], LOST, barriers, period, (), record.fail_rounds):
             if failure.rounds([one]) >= record.fail_rounds:
                 marks.append(Mark(DEGRADED, State.DEGRADED, failure.start, failure.end))
     return marks

@@ -17,17 +17,19 @@ failures themselves stay apart, so that nobody is charged for the good rounds be
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from linewitness.model import Bounds, Fate
 from linewitness.settle.intervals import Interval, core, hull
-from linewitness.settle.series import Point, Series
+from linewitness.settle.series import Point, Series, Times
 
 LIVE_US = 600_000_000  # a target that has not replied for so long before a failure is no witness of it
 LIVE_PERIODS = 20
+FOREVER_US = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,30 +66,53 @@ def find_failures(
     barriers: Sequence[Interval],
     period: Interval,
     walls: Sequence[Interval] = (),
+    least: int = 1,
 ) -> list[Failure]:
     """Return every stretch without a sign of life in which something failed, whatever its length, in order of time.
 
     What lies in a barrier (sorted, disjoint) is not looked at, and no failure goes on across one. walls are those
-    barriers that belong to somebody else's fault: a failure's bounds do not even reach into them.
+    barriers that belong to somebody else's fault: a failure's bounds do not even reach into them. least: leave out
+    those in which no series has so many failed probes.
     """
-    starts = [b[0] for b in barriers]
-    bad = sorted(
-        (p for s in failing if s.ever_replied for f in bad_fates for p in s.points(f, *period)),
-        key=lambda p: (p.at_us, p.series.key),
+    known = sorted((s for s in failing if s.ever_replied), key=lambda s: s.key)
+    parts = [(i, f, s.columns[f].between(*period)) for i, s in enumerate(known) for f in bad_fates]
+    at_us, which, fate, place = (
+        np.concatenate([np.zeros(0, np.int64), *found])
+        for found in (
+            [known[i].columns[f].times[low:high] for i, f, (low, high) in parts],
+            [np.full(high - low, i) for i, _, (low, high) in parts],
+            [np.full(high - low, bad_fates.index(f)) for _, f, (low, high) in parts],
+            [np.arange(low, high) for _, _, (low, high) in parts],
+        )
     )
-    clusters: list[list[Point]] = []
-    until_us: int | None = None
-    barrier: int | None = None
-    for point in bad:
-        i = bisect_right(starts, point.at_us)
-        if i and point.at_us < barriers[i - 1][1]:
+    order = np.lexsort((which, at_us))
+    at_us, which, fate, place = at_us[order], which[order], fate[order], place[order]
+    starts, ends = (np.array([b[i] for b in barriers], np.int64) for i in (0, 1))
+    barrier = np.searchsorted(starts, at_us, "right")
+    open_ = (barrier == 0) | (at_us >= np.concatenate(([0], ends))[barrier])
+    at_us, which, fate, place, barrier = at_us[open_], which[open_], fate[open_], place[open_], barrier[open_]
+    lives = np.sort(np.concatenate([np.zeros(0, np.int64), *(s.columns[f].times for s in alive for f in alive_fates)]))
+    following = np.concatenate((lives, [FOREVER_US]))[np.searchsorted(lives, at_us, "right")]
+    result = []
+    for first, last in _clusters(at_us, barrier, following):
+        if np.bincount(which[first:last]).max() < least:
             continue
-        if not clusters or i != barrier or (until_us is not None and point.at_us > until_us):
-            clusters.append([])
-            following = _first_after(alive, alive_fates, point.at_us)
-            until_us, barrier = (following.at_us if following else None), i
-        clusters[-1].append(point)
-    return [_failure(cluster, alive, alive_fates, period, walls) for cluster in clusters]
+        bad = [
+            known[i].point(bad_fates[f], at)
+            for i, f, at in zip(which[first:last], fate[first:last], place[first:last], strict=True)
+        ]
+        result.append(_failure(bad, alive, alive_fates, period, walls))
+    return result
+
+
+def _clusters(at_us: Times, barrier: Times, following: Times) -> Iterator[tuple[int, int]]:
+    """Yield [first, last) of the failed probes between two signs of life, and between two barriers."""
+    first = 0
+    times, fences, until = at_us.tolist(), barrier.tolist(), following.tolist()
+    for at in range(1, len(times) + 1):
+        if at == len(times) or fences[at] != fences[first] or times[at] > until[first]:
+            yield first, at
+            first = at
 
 
 def _failure(

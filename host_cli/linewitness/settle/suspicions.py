@@ -82,7 +82,7 @@ def find_suspicions(
     provider = groups.provider
     barriers = union([*holes, *walls])
     result = []
-    for failure in find_failures(provider, REPLIED, provider, LOST, barriers, period, walls):
+    for failure in find_failures(provider, REPLIED, provider, LOST, barriers, period, walls, record.fail_rounds):
         if failure.rounds(provider) >= record.fail_rounds:
             died = [s for s in provider if failure.rounds([s]) and died_with(s, REPLIED, failure.last_good_us)]
             kind = _kind_of_silence({s.method for s in died})
@@ -91,14 +91,14 @@ def find_suspicions(
             result.append(_suspicion(record, groups, kind, failure, died))
     taken = union([*barriers, *(s.hull for s in result)])
     signalling = [s for s in provider if s.method.startswith("sip")]
-    for failure in find_failures(signalling, SERVED, signalling, BAD, taken, period, walls):
+    for failure in find_failures(signalling, SERVED, signalling, BAD, taken, period, walls, record.fail_rounds):
         if failure.rounds(signalling) >= record.fail_rounds:
             wrong = [p for p in failure.bad if p.row.code in SERVER_ERROR and _is_wrong(p.series, p.at_us)]
             kind = "errors" if len(wrong) >= record.fail_rounds else "signalling"
             result.append(_suspicion(record, groups, kind, failure, signalling))
     taken = union([*taken, *(s.hull for s in result)])
     media = [s for s in provider if s.method == "stamp"]
-    for failure in find_failures(media, REPLIED, media, LOST, taken, period, walls):
+    for failure in find_failures(media, REPLIED, media, LOST, taken, period, walls, record.fail_rounds):
         if failure.rounds(media) >= record.fail_rounds:
             result.append(_suspicion(record, groups, "media", failure, media))
     for kind, made in (("calls", groups.calls), ("carrier", groups.carrier)):

@@ -32,6 +32,10 @@ FATES = {
 }
 LOST_CALLS = (codes.CALL_SILENT, codes.CALL_RINGING)
 IF_UP, IF_DOWN = 1, 2  # RFC 2863 ifOperStatus
+SIP = (codes.METHOD_SIP_UDP, codes.METHOD_SIP_TCP, codes.METHOD_SIP_TLS)
+LEAST_FAILURE = 400  # SIP statuses from here on say that it failed
+UNRESOLVED = -2  # the code of a sample whose target's name led nowhere (-ENOENT)
+VAGUE_US = 60_000_000
 SEAM_US = 1_500_000  # batches closer than this leave no hole between them
 
 
@@ -78,17 +82,42 @@ class Boot:
 
 @dataclass(frozen=True, slots=True)
 class RouterWord:
-    """What a router said of itself at an instant: seconds since it started, whether its line was up; None: not said."""
+    """What a router said of itself at an instant: seconds since it started, whether its line was up, and kbit/s down
+    and up through it since it was asked before; None: not said."""
 
     witness: str
     at_us: int
     uptime_s: int | None
     line_up: bool | None
+    kbits: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """A boot of a witness: the UTC us of its monotonic 0, as far as its clock tells."""
+
+    witness: str
+    boot: int
+    began_us: int
+
+
+@dataclass(slots=True)
+class Led:
+    """In [start_us, end_us) a name of the provider's led a witness to an address: 4 octets, none where only that it
+    has one was asked; None: nowhere. served: whether signalling there answered that it works."""
+
+    witness: str
+    host: str
+    start_us: int
+    end_us: int
+    address: bytes | None
+    served: bool
 
 
 @dataclass(frozen=True, slots=True)
 class SiteInfo:
-    """What the host was told of a site. wired: its witnesses are on a cable; region: empty where not told."""
+    """What the host was told of a site. wired: its witnesses are on a cable; region: empty where not told; line_kbits:
+    what the access line carries, down and up."""
 
     site: str
     isp: str
@@ -96,6 +125,7 @@ class SiteInfo:
     carrier: str | None = None
     wired: bool = False
     region: str = ""
+    line_kbits: tuple[int, int] | None = None
 
 
 @dataclass(slots=True)
@@ -109,6 +139,9 @@ class SiteRecord:
     measured: dict[str, list[Interval]] = field(default_factory=dict)
     boots: list[Boot] = field(default_factory=list)
     router: list[RouterWord] = field(default_factory=list)
+    ran: list[Ran] = field(default_factory=list)
+    led: list[Led] = field(default_factory=list)
+    vague: dict[str, list[Interval]] = field(default_factory=dict)  # placed worse than to VAGUE_US
     disputed: dict[str, list[Interval]] = field(default_factory=dict)  # the witness's clock is contradicted there
     coverage: list[Coverage] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
@@ -137,6 +170,7 @@ def read_site(
     result.links.sort(key=lambda c: (c.at, c.witness, c.seq))
     result.boots.sort(key=lambda b: (b.at, b.witness, b.seq))
     result.router.sort(key=lambda w: (w.at_us, w.witness))
+    result.led.sort(key=lambda led: (led.start_us, led.witness, led.host))
     return result
 
 
@@ -155,7 +189,9 @@ class _WitnessReader:
         self.series: dict[tuple[str, str, str], Series] = {}
         self.used_plans: list[str] = []
         self.measured: list[Interval] = []
+        self.vague: list[Interval] = []
         self.disputed: list[Interval] = []
+        self.leading: dict[str, Led] = {}  # the newest, by target
         self.in_period: list[int] = []
         self.trimmed = 0
         self.link_up: bool | None = None
@@ -168,6 +204,9 @@ class _WitnessReader:
             clock, findings = boot_clock(self.who, [(b.header, b.received_us) for b in boots[boot]])
             self.into.findings += findings
             self.link_up = None
+            began = clock.place(0)
+            if began is not None:
+                self.into.ran.append(Ran(self.witness, boot, _middle(began)))
             for batch in boots[boot]:
                 self._read_batch(batch, clock)
         self._finish()
@@ -194,6 +233,8 @@ class _WitnessReader:
         self.into.fail_rounds, self.into.clear_rounds = known.fail_rounds, known.clear_rounds
         span = (_middle(start), _middle(end))
         self.measured.append(span)
+        if max(start.width_us, end.width_us) > VAGUE_US:
+            self.vague.append(span)
         if clock.disputed:
             self.disputed.append(span)
         for reading in batch.body.readings:
@@ -215,6 +256,8 @@ class _WitnessReader:
             return  # the events say when; the reading only for how long
         if record.UPTIME_S in reading or record.WAN_STATUS in reading:
             self._read_router(target, reading, _middle(end))
+        if target.segment == codes.SEGMENT_PROVIDER and target.role == codes.ROLE_SUBJECT:
+            self._read_led(target, reading, (_middle(start), _middle(end)))
         if not reading.get(record.SENT) and record.CALL not in reading:
             return
         series = self._series_of(target)
@@ -245,7 +288,31 @@ class _WitnessReader:
         uptime_s = reading.get(record.UPTIME_S) if target.method == codes.METHOD_SNMP else None
         status = reading.get(record.WAN_STATUS)
         line_up = {IF_UP: True, IF_DOWN: False}.get(status) if status is not None else None
-        self.into.router.append(RouterWord(self.witness, at_us, uptime_s, line_up))
+        kbits = None
+        if record.OCTETS in reading and reading.get(record.COUNTED_US):
+            down, up = (octets * 8000 / reading[record.COUNTED_US] for octets in reading[record.OCTETS])
+            kbits = (down, up)
+        self.into.router.append(RouterWord(self.witness, at_us, uptime_s, line_up, kbits))
+
+    def _read_led(self, target: plan.Target, reading: dict, span: Interval) -> None:
+        """Keep where the provider's name led, as one word as long as it says the same."""
+        seen = dict(reading.get(record.CODES, ()))
+        answered = reading.get(record.ANSWERED, 0)
+        if target.method == codes.METHOD_DNS:
+            if not answered:
+                return  # the resolver's silence says nothing of the name
+            name, address, served = target.options.get(plan.OPTION_NAME, ""), None if seen else b"", False
+        elif target.method in SIP and not _is_dotted(target.host) and (record.PEER in reading or UNRESOLVED in seen):
+            failures = sum(count for code, count in seen.items() if code >= LEAST_FAILURE)
+            name, address, served = target.host, reading.get(record.PEER, b"")[:4] or None, answered > failures
+        else:
+            return
+        last = self.leading.get(target.name)
+        if last is not None and (last.address, last.served) == (address, served) and span[0] <= last.end_us + SEAM_US:
+            last.end_us = span[1]
+            return
+        self.leading[target.name] = Led(self.witness, name, *span, address, served)
+        self.into.led.append(self.leading[target.name])
 
     def _series_of(self, target: plan.Target) -> Series:
         method = codes.METHOD_NAMES[target.method]
@@ -283,6 +350,7 @@ class _WitnessReader:
         measured = intersect(_joined([*self.measured, *edges] if self.measured else []), [(self.start_us, self.end_us)])
         self.into.series += self.series.values()
         self.into.measured[self.witness] = measured
+        self.into.vague[self.witness] = union(self.vague)
         self.into.disputed[self.witness] = union(self.disputed)
         unmeasured = subtract([(self.start_us, self.end_us)], measured)
         seqs = sorted(self.in_period)
@@ -291,6 +359,10 @@ class _WitnessReader:
             self.into.site, self.witness, seqs[0] if seqs else None, seqs[-1] if seqs else None, len(seqs),
             self.trimmed, length(measured) // 1_000_000, length(unmeasured) // 1_000_000, gaps, tuple(self.used_plans),
         ))  # fmt: skip
+
+
+def _is_dotted(host: str) -> bool:
+    return host.replace(".", "").isdigit()
 
 
 def _middle(at: Bounds) -> int:

@@ -1,0 +1,117 @@
+"""One world, two feeders: told as rows, and as the signed batches of a ledger, it gives the engine the same values."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from replayed_world import Replayed, info_of, replayed
+from test_outages import SITE
+from test_settle_command import fleet, store  # noqa: F401
+
+from linewitness.fleet import Fleet
+from linewitness.model import Side
+from linewitness.settle import feeder
+from linewitness.settle.attribution.attribute import attribute
+from linewitness.settle.attribution.rounds import Rounds
+from linewitness.settle.timeline import SiteRecord, read_site
+from linewitness.settling import settle_fleet
+from simulations.branch import faults, generate, methods, world
+from simulations.branch.feed import Feed
+from simulations.branch.style import STYLES
+from simulations.branch.world import Line
+
+ROUNDS, SITES, STEP_S = 200, 5, 60
+KINDS = (
+    "provider_edge_down,provider_sip_down,provider_media_dead,provider_sip_errors,provider_dns_gone,line_cut,"
+    "wifi_interference,uplink_saturation,router_reboot,power_cut,resolver_lies,peering_down,ap_reboot,"
+    "boot_without_time,anchor_outage"
+)
+# What a reading has no key for, and what nothing reads.
+UNTOLD = {"router_cpu", "second_mos"}
+# A gateway's delays vary by more than their mean in some rows; what a reading tells of them is less.
+LOOSE = {"gateway_jitter": 0.9, "edge_code": 0.9}
+
+
+class Told(NamedTuple):
+    """The first ROUNDS rounds of one world, both ways."""
+
+    sites: list[Replayed]
+    period: tuple[int, int]
+    rows: dict[str, Rounds]
+    records: dict[str, SiteRecord]
+    readings: dict[str, Rounds]
+    truth: tuple[Line, ...]
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
+    path: Path = tmp_path_factory.mktemp("world")
+    style = replace(STYLES["home"], isps=2, providers=2, regions=1, rate=40.0, testcalls=1.0)
+    generate.make(generate.Recipe(2, SITES, 1, STEP_S, faults.select(KINDS), style), path)
+    made = world.open_world(path)
+    sites = replayed(made, ROUNDS)
+    period = (int(made.t0 * 1e6), int((made.t0 + ROUNDS * STEP_S) * 1e6))
+    records = {s.site: read_site(s.site, s.batches(), {s.plan_hash: s.plan}, *period) for s in sites}
+    infos = {s.site: info_of(s.line) for s in sites}
+    fleet_wide = feeder.common(records.values(), infos)
+    readings = {site: feeder.rounds(record, infos[site], period, fleet_wide) for site, record in records.items()}
+    rows = {seen.site["id"]: methods.rounds(seen) for seen in Feed(made).window(0, ROUNDS, None)}
+    return Told(sites, period, rows, records, readings, world.open_truth(path).faults)
+
+
+def test_readings_become_the_very_values_that_rows_become(told: Told) -> None:
+    for site, rows in told.rows.items():
+        readings = told.readings[site]
+        assert (rows.measured == readings.measured).all()
+        for name in set(rows.columns) - UNTOLD:
+            wanted, got = rows.column(name)[rows.measured], readings.column(name)[rows.measured]
+            alike = np.isclose(wanted, got, rtol=0.01, atol=0.012, equal_nan=True)
+            # A window in which nothing came back does not say in which direction it was lost, nor how late it was.
+            heard = rows.column(name[: name.index("_")] + "_loss_up")[rows.measured] < 0.9 if "_" in name else alike
+            alike |= ~heard if name.startswith(("media", "reflector")) else False
+            assert alike.mean() >= LOOSE.get(name, 1.0), f"{site}: {name}: {np.flatnonzero(~alike)[:5]}"
+
+
+def test_the_engine_says_the_same_of_both(told: Told) -> None:
+    # A site's file has no room for traces; its access technology and where the phones hang are not asked for.
+    same_facts = [_with_facts_of(rows, told.readings[site]) for site, rows in told.rows.items()]
+    by_rows, by_readings = (attribute(fed, blocks_told=True) for fed in (same_facts, told.readings.values()))
+    assert len(by_rows) > 20
+    assert {"provider", "access", "customer_lan", "transit"} <= {f.side for f in by_rows}
+    assert [(f.site, f.side, f.rule) for f in by_rows] == [(f.site, f.side, f.rule) for f in by_readings]
+    for one, other in zip(by_rows, by_readings, strict=True):
+        assert abs(one.start_s - other.start_s) <= STEP_S
+        assert abs(one.end_s - other.end_s) <= STEP_S
+
+
+def _with_facts_of(rows: Rounds, readings: Rounds) -> Rounds:
+    return Rounds(readings.facts, rows.t0_s, rows.step_s, rows.measured, rows.columns)
+
+
+def test_a_signed_ledger_names_the_provider_only_where_it_was(told: Told, fleet: Fleet) -> None:  # noqa: F811
+    for path in (fleet.root / "sites").glob("*.toml"):
+        path.unlink()
+    infos = {s.site: info_of(s.line) for s in told.sites}
+    for site in told.sites:
+        info = infos[site.site]
+        text = SITE.replace('"leeds"', f'"{info.site}"').replace("isp-one", info.isp)
+        text = text.replace('"acme"', f'"{info.provider}"\ncarrier = "{info.carrier}"\nregion = "{info.region}"')
+        text = text.replace('"ethernet"', '"ethernet"' if info.wired else '"wifi"\nssid = "office"')
+        assert info.line_kbits is not None
+        text = text.replace("[plan]", "[line]\ndown_kbits = {}\nup_kbits = {}\n[plan]".format(*info.line_kbits))
+        (fleet.root / "sites" / f"{info.site}.toml").write_text(text)
+        store(fleet, site)
+    settlement = settle_fleet(fleet, *told.period)
+    named = [v for v in settlement.verdicts if v.side is Side.PROVIDER]
+    assert named
+    for verdict in named:
+        core = (verdict.start.latest_us / 1e6, verdict.end.earliest_us / 1e6)
+        assert any(
+            fault["start"] - STEP_S <= core[0] and core[1] <= fault["end"] + STEP_S
+            for fault in told.truth if (fault["site"], fault["side"]) == (verdict.site, "provider")
+        )  # fmt: skip
+    assert {v.side for v in settlement.verdicts} > {Side.CUSTOMER, Side.UNDETERMINED}
