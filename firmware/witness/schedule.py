@@ -16,7 +16,7 @@ from array import array
 
 from linewitness_wire import codes, plan, record
 
-from .manners import Manners
+from .manners import BESIDE_WINDOWS, Manners
 from .places import Places, at_place
 from .probes import unresolved
 from .resolver import Unresolved
@@ -134,6 +134,7 @@ class Schedule:
         self._window = asyncio.Lock()
         self._over = asyncio.Event()  # no window is running
         self._over.set()
+        self._probed: "list[int]" = []  # once it runs
 
     def probed(self) -> list:
         """The targets that are sent something, by a method that this board has."""
@@ -152,25 +153,29 @@ class Schedule:
 
     async def run(self, progress) -> None:
         """Send every target its rounds, each when it is due, for ever."""
-        probed = self.probed()
-        for i in probed:
+        self._probed = self.probed()
+        for i in self._probed:
             # The first rounds are spread over one period.
             self._began_us[i] = self._clock.now_us()
             self._due_us[i] = self._began_us[i] + self._random(self._period_us(i))
         while True:
             progress()
-            now_us = self._clock.now_us()
-            look_us = now_us + LOOK_US
-            for i in probed:
-                wait_us = self._next_us(i) - now_us
-                if wait_us <= 0 and not self._busy[i]:
-                    wait_us = self._must_wait_us(i)
-                    if not wait_us:
-                        self._begin(i)
-                        wait_us = self._next_us(i) - now_us
-                if wait_us > 0:
-                    look_us = min(look_us, now_us + wait_us)
-            await self._clock.sleep_until(look_us)
+            await self._clock.sleep_until(self._begin_due())
+
+    def _begin_due(self) -> int:
+        """Send every target that is due its next round; return when to look again."""
+        now_us = self._clock.now_us()
+        look_us = now_us + LOOK_US
+        for i in self._probed:
+            wait_us = self._next_us(i) - now_us
+            if wait_us <= 0 and not self._busy[i]:
+                wait_us = self._must_wait_us(i)
+                if not wait_us:
+                    self._begin(i)
+                    wait_us = self._next_us(i) - now_us
+            if wait_us > 0:
+                look_us = min(look_us, now_us + wait_us)
+        return look_us
 
     def _next_us(self, index: int) -> int:
         """When the next round of a target is due: that may change, so whoever waits for it looks again."""
@@ -191,7 +196,8 @@ class Schedule:
         if target.method in CONNECT_METHODS:
             return 0 if self._may_connect(index) else CONNECT_WAIT_US
         if not is_window(target):
-            return 0
+            # What has to wait for a window's end, at which this is asked again, takes no memory before it.
+            return 0 if self._over.is_set() or target.method in BESIDE_WINDOWS else LOOK_US
         if self._window.locked():
             return LOOK_US
         return 0 if self._slots.fits(window_us(target)) else self._slots.left_us() or self._slots.until_us()
@@ -201,7 +207,7 @@ class Schedule:
         first."""
         free = self._connects
         due_us = self._next_us(index)
-        for i in self.probed():
+        for i in self._probed:
             if i != index and self._plan.targets[i].method in CONNECT_METHODS:
                 if self._busy[i] or self._next_us(i) < due_us:
                     free -= 1
@@ -237,25 +243,24 @@ class Schedule:
 
     async def _run_shot(self, index: int) -> None:
         target = self._plan.targets[index]
+        probe = self._probes[target.method]
         await self._manners.turn(index, self._over.wait)
         self._tally.sending(index)
         done = False
         try:
-            sample = await self._sample(target)
+            place = await self._place(target)
+            if place is None:
+                sample = unresolved(self._clock.now_us())
+            else:
+                sample = await probe.run(at_place(target, place), place.address)
             self._tally.add(index, sample)
             done = True
         finally:
             if not done:
                 self._tally.given_up(index)
-        self._manners.note(index, sample.fate, self._probes[target.method].retry_at_us(target))
+        self._manners.note(index, sample.fate, probe.retry_at_us(target))
         if sample.fate != codes.FATE_VOID:
             self._rounds.note(index, sample.fate == codes.FATE_ANSWERED)
-
-    async def _sample(self, target):
-        place = await self._place(target)
-        if place is None:
-            return unresolved(self._clock.now_us())
-        return await self._probes[target.method].run(at_place(target, place), place.address)
 
     async def _place(self, target):
         """Return the Place of a target, None where there is none now."""
@@ -288,6 +293,7 @@ class Schedule:
         good = is_good(reading)
         if good is not None:
             self._rounds.note(index, good)
+        self._begin_due()
 
     async def _window_may_begin(self, target) -> None:
         length_us = window_us(target)

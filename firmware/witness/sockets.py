@@ -22,7 +22,7 @@ from asyncio import core  # type: ignore[attr-defined]  # the boards' stubs leav
 
 from linewitness_wire import codes
 
-from .sample import Sample, answered, unanswered, within
+from .sample import GRACE_MS, Sample, answered, unanswered
 
 NO_ROUTE = (getattr(errno, "ENETUNREACH", 101), errno.EHOSTUNREACH)
 PROVISIONAL = ()  # what `judge` returns for a reply that is not the final one
@@ -89,20 +89,52 @@ class Quiet:
             await self._over.wait()
 
 
+class Bell:
+    """Wakes the one task that waits for it, for a limited time.
+
+    asyncio.wait_for_ms would make another task, with an Event to wait for: half a kilobyte for every request in flight.
+    """
+
+    rung = False
+    _sleeper: "asyncio.Task | None" = None
+
+    async def within(self, duration_ms: int) -> bool:
+        """Return whether it rings in that time, or did before; at once when it does."""
+        if not self.rung:
+            self._sleeper = core.cur_task
+            try:
+                await asyncio.sleep_ms(duration_ms)
+            finally:
+                self._sleeper = None
+        return self.rung
+
+    def ring(self) -> None:
+        """Ring until `rung` is taken back."""
+        self.rung = True
+        sleeper = self._sleeper
+        if sleeper is not None:
+            # It stands in the queue of what runs later, and is brought forward as Task.cancel does it.
+            self._sleeper = None
+            core._task_queue.remove(sleeper)
+            core._task_queue.push(sleeper)
+
+
 class _Listener:
     def __init__(self, peer: object, accept) -> None:
         self.peer = peer
         self.accept = accept
 
 
-class _Exchange:
-    """One request in flight; `judge(octets)` says (fate, code) of its reply, PROVISIONAL, or None for what is none."""
+class _Exchange(Bell):
+    """One request in flight, a listener; `judge(octets)` says (fate, code) of its reply, PROVISIONAL, or None for what
+    is none."""
 
-    def __init__(self, judge) -> None:
+    verdict: tuple | None = None
+    received_us = 0
+
+    def __init__(self, peer: object, judge) -> None:
+        self.peer = peer
         self.judge = judge
-        self.verdict: tuple | None = None
-        self.received_us = 0
-        self.done = asyncio.Event()
 
     def accept(self, octets: bytes, received_us: int) -> bool:
         if self.verdict is not None:
@@ -113,7 +145,7 @@ class _Exchange:
         if verdict:
             self.verdict = verdict
             self.received_us = received_us
-            self.done.set()
+            self.ring()
         return True
 
 
@@ -133,7 +165,7 @@ class Datagram:
         self._socket = socket
         self._quiet = quiet
         self._size_octets = size_octets
-        self._listeners: list[_Listener] = []
+        self._listeners: list[_Listener | _Exchange] = []
         self._sock = socket.socket(socket.AF_INET, *self._kind(socket))
         self._sock.setblocking(False)
         self.source: object = None
@@ -189,10 +221,10 @@ class Datagram:
 
     async def ask(self, octets: bytes, peer: object, judge, timeout_us: int) -> Sample:
         """Send one request and wait for its reply; return the Sample. Nothing is ever sent twice."""
-        exchange = _Exchange(judge)
+        exchange = _Exchange(peer, judge)
         if self._quiet is not None:
             await self._quiet.over()
-        listener = self.listen(peer, exchange.accept)
+        self._listeners.append(exchange)
         self.clock.watch()
         try:
             await asyncio.sleep_ms(0)  # lets the clock begin to watch before anything is in flight
@@ -202,7 +234,8 @@ class Datagram:
             number = self.send(octets, peer)
             if number:
                 return self.refused(number, sent_us)
-            await within(timeout_us, exchange.done.wait)
+            if not await exchange.within((timeout_us + 999) // 1000):
+                await exchange.within(GRACE_MS)
             if exchange.verdict is None:
                 return unanswered(self.clock, self.link, sent_us)
             fate, code = exchange.verdict
@@ -211,7 +244,7 @@ class Datagram:
             return answered(self.clock, sent_us, exchange.received_us, timeout_us, fate, code)
         finally:
             self.clock.unwatch()
-            self.forget(listener)
+            self._listeners.remove(exchange)
 
     async def run(self) -> None:
         """Receive for ever. Raises OSError when the socket itself fails."""

@@ -22,6 +22,9 @@ MAX_FAILURES = 20
 class _Task:
     """Its times are in whole seconds: microseconds of more than 18 minutes take an object each."""
 
+    restart_at_s = 0  # where `task` is None
+    failures = 0  # in a row
+
     def __init__(self, clock, code: int, coroutine, limit_s: int, ends: bool) -> None:
         self.clock = clock
         self.code = code
@@ -29,8 +32,6 @@ class _Task:
         self.limit_s = limit_s
         self.ends = ends
         self.started_s = self.progress_s = 0
-        self.restart_at_s = 0  # where `task` is None
-        self.failures = 0  # in a row
         self.task: "asyncio.Task | None" = None
 
     def progress(self) -> None:

@@ -22,7 +22,7 @@ from linewitness_wire.errors import WireError
 from .journal import Entry
 from .mqtt import Connection, Gone, MqttProblem, Refused, connect_packet
 from .resolver import Unresolved
-from .sockets import Ready
+from .sockets import Bell, Ready
 
 BACK_OFF_S = (1, 2, 4, 8, 15, 30, 60)
 GOOD_LIFE_US = 30_000_000
@@ -60,7 +60,7 @@ class Uplink:
         self._under_way: "list[list]" = []  # [Entry without its octets, digest, acknowledged], in order
         self._limit = 1  # how many may be
         self._resend_us = 0
-        self._something = asyncio.Event()  # a new batch, an acknowledgement or the end of the connection
+        self._something = Bell()  # a new batch, an acknowledgement or the end of the connection
         self._said = ""
         self._tries = 0
         self.failures = 0  # connections in a row that failed
@@ -68,7 +68,7 @@ class Uplink:
 
     def wake(self) -> None:
         """There is a new batch."""
-        self._something.set()
+        self._something.ring()
 
     async def run(self, progress) -> None:
         """Keep connected and send, for ever."""
@@ -201,7 +201,7 @@ class Uplink:
             self._tell(error)
         finally:
             self._reading = None
-            self._something.set()
+            self._something.ring()
 
     async def _drop(self) -> None:
         self.connected = False
@@ -226,8 +226,8 @@ class Uplink:
             await self._quiet.over()
             entry = self._journal.next(under_way[-1][0] if under_way else None)
         if entry is None:
-            self._something.clear()
-            await self._something_within(LOOK_MS)
+            self._something.rung = False
+            await self._something.within(LOOK_MS)
             if not under_way or self._clock.now_us() >= self._resend_us:
                 self._begin_anew()
             return
@@ -241,12 +241,6 @@ class Uplink:
     def _begin_anew(self) -> None:
         self._under_way = []
         self._limit = 1
-
-    async def _something_within(self, duration_ms: int) -> None:
-        try:
-            await asyncio.wait_for_ms(self._something.wait(), duration_ms)
-        except asyncio.TimeoutError:
-            pass  # that was long enough
 
     # --- hearing ---
 
@@ -274,7 +268,7 @@ class Uplink:
             self._resend_us = self._clock.now_us() + RESEND_MS * 1000
             if full:
                 self._limit = min(self._limit + 1, UNDER_WAY)
-        self._something.set()
+        self._something.ring()
 
 
 def tls_context(ssl, ca_path: str):

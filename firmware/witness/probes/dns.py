@@ -10,7 +10,6 @@ import struct
 from linewitness_wire import codes, plan, record
 from witness import dns_message
 from witness.malformed import Malformed
-from witness.sample import Sample
 
 from .base import SingleShot
 
@@ -25,8 +24,8 @@ class Dns(SingleShot):
         self._control = control
         self._urandom = urandom
 
-    async def run(self, target: plan.Target, address: str) -> Sample:
-        """Ask once; return the Sample. Raises dns_message.BadName for a plan whose name is none."""
+    def run(self, target: plan.Target, address: str):
+        """Ask once: return what to await for the Sample. Raises dns_message.BadName for a plan whose name is none."""
         name = target.options.get(plan.OPTION_NAME, "")
         if target.options.get(plan.OPTION_FRESH):
             name = self._urandom(8).hex() + "." + name
@@ -48,4 +47,4 @@ class Dns(SingleShot):
             return codes.FATE_WRONG, rcode
 
         peer = self._control.endpoint(address, target.port or PORT)
-        return await self._control.ask(query, peer, judge, target.timeout_ms * 1000)
+        return self._control.ask(query, peer, judge, target.timeout_ms * 1000)

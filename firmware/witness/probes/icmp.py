@@ -14,7 +14,6 @@ import struct
 from array import array
 
 from linewitness_wire import codes, plan, record
-from witness.sample import Sample
 
 from .base import SingleShot
 
@@ -65,8 +64,8 @@ class Icmp(SingleShot):
         self._targets: "list[plan.Target | None]" = [None] * REMEMBERED
         icmp.on_stray = self._stray
 
-    async def run(self, target: plan.Target, address: str) -> Sample:
-        """Send one echo request; return its Sample."""
+    def run(self, target: plan.Target, address: str):
+        """Send one echo request: return what to await for its Sample."""
         self._sequence = sequence = (self._sequence + 1) & 0xFFFF
         request = encode_echo(self._identifier, sequence, self._urandom(PAYLOAD_OCTETS))
 
@@ -82,7 +81,7 @@ class Icmp(SingleShot):
             self._answered[place], self._targets[place] = _mark(message), target
             return codes.FATE_ANSWERED, None
 
-        return await self._icmp.ask(request, self._icmp.endpoint(address), judge, target.timeout_ms * 1000)
+        return self._icmp.ask(request, self._icmp.endpoint(address), judge, target.timeout_ms * 1000)
 
     def _stray(self, message: bytes) -> None:
         """Count a second reply to an answered request as its duplicate."""

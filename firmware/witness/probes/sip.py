@@ -45,8 +45,8 @@ class Options(SingleShot):
         self._cseq = 0
         self._heard: sip_message.Message | None = None
 
-    async def once(self, target: plan.Target, address: str, request: bytes, branch: str) -> Sample:
-        """Send one request and return its Sample; `heard` is told the response."""
+    def once(self, target: plan.Target, address: str, request: bytes, branch: str):
+        """Send one request: return what to await for its Sample; `judge` is told the response."""
         raise NotImplementedError
 
     async def run(self, target: plan.Target, address: str) -> Sample:
@@ -68,9 +68,9 @@ class Options(SingleShot):
         """Return the port that a target means."""
         return target.port or sip_message.PORTS[self.transport]
 
-    async def _ask(self, target: plan.Target, address: str, account) -> Sample:
+    def _ask(self, target: plan.Target, address: str, account):
         branch = self._urandom(8).hex()
-        return await self.once(target, address, self._request(target, branch, account), branch)
+        return self.once(target, address, self._request(target, branch, account), branch)
 
     def _account(self, target: plan.Target):
         name = target.options.get(plan.OPTION_SECRET)
@@ -133,12 +133,12 @@ class Sip(Options):
         super().__init__(clock, control.link, urandom, contact, secrets)
         self._control = control
 
-    async def once(self, target: plan.Target, address: str, request: bytes, branch: str) -> Sample:
-        """Send one datagram; return its Sample."""
+    def once(self, target: plan.Target, address: str, request: bytes, branch: str):
+        """Send one datagram: return what to await for its Sample."""
         head = (sip_message.MAGIC_COOKIE + branch).encode()
 
         def judge(octets: bytes) -> tuple | None:
             return self.judge(target, octets, branch) if head in octets else None
 
         peer = self._control.endpoint(address, self.port_of(target))
-        return await self._control.ask(request, peer, judge, target.timeout_ms * 1000)
+        return self._control.ask(request, peer, judge, target.timeout_ms * 1000)

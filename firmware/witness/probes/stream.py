@@ -7,7 +7,8 @@ Who makes the packets and reads the replies is the subclass: stamp (a session-re
 import asyncio
 
 from linewitness_wire import codes
-from witness.sample import within
+from witness.sample import GRACE_MS
+from witness.sockets import Bell
 
 
 class Stream:
@@ -22,7 +23,7 @@ class Stream:
         self._window = window
         self._start_us = 0
         self._checked_us = 0
-        self._complete = asyncio.Event()
+        self._complete = Bell()
 
     def packet(self, sequence: int, at_us: int) -> bytes | bytearray:
         """Return the packet to send now."""
@@ -85,10 +86,10 @@ class Stream:
     def replied(self) -> None:
         """To be called after each reply: the wait ends with the last one."""
         if not self._window.outstanding:
-            self._complete.set()
+            self._complete.ring()
 
     async def replies(self, timeout_us: int) -> None:
         """Return when every packet is answered, or timeout_us after the last."""
-        self._complete.clear()
-        if self._window.outstanding:
-            await within(timeout_us, self._complete.wait)
+        self._complete.rung = not self._window.outstanding
+        if not await self._complete.within((timeout_us + 999) // 1000):
+            await self._complete.within(GRACE_MS)

@@ -61,6 +61,7 @@ class IOQueue:
         if host.measure and host.vbhost is None:
             # The wasm machine's memory is collected later, in JavaScript: there board_boot.step does this.
             host.measure = False
+            gc.collect()  # what ran since the measurement was asked for has left garbage
             host.call("heap", gc.mem_alloc())
         for stream, events in self.poller.poll(timeout_ms):
             entry = self.map.get(id(stream))
