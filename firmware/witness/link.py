@@ -50,6 +50,7 @@ class Link:
         self._tried_us: "int | None" = None
         self._up_since_us = 0
         self._up_us = 0  # in the current batch, without the time since _up_since_us
+        self._always_up = False  # in the current batch
         self._reconnects = 0
         self._ever_up = False
         self._complained = False
@@ -109,7 +110,7 @@ class Link:
         self._event(codes.EVENT_LINK_UP, rssi_dbm or 0, channel or 0)
 
     def _went_down(self) -> None:
-        self._up = False
+        self._up = self._always_up = False
         self._up_us += self._clock.now_us() - self._up_since_us
         self._event(codes.EVENT_LINK_DOWN, self._reason())
 
@@ -169,6 +170,8 @@ class Link:
         up_us = self._up_us
         if self._up:
             up_us += now_us - self._up_since_us
+        if self._always_up:  # a batch does not end right now
+            up_us = span_us
         reading = {
             record.TARGET: target, record.START_US: 0, record.SPAN_US: span_us, record.UP_US: min(up_us, span_us),
             record.RECONNECTS: self._reconnects,
@@ -180,5 +183,6 @@ class Link:
             reading[record.CHANNEL] = channel
         self._up_us = 0
         self._up_since_us = now_us
+        self._always_up = self._up
         self._reconnects = 0
         return reading

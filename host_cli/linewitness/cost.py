@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from linewitness_wire import cbor, codes, record
+from linewitness_wire import bodies, codes, record
 from linewitness_wire import plan as wire
 
 IP, UDP, ICMP, TCP = 20, 8, 8, 20
@@ -164,7 +164,7 @@ WINDOWS = (codes.METHOD_STAMP, codes.METHOD_CALL)
 
 def cost(plan: wire.Plan, per_call: float = 0.0, per_minute: float = 0.0) -> Cost:
     """Return what a plan costs an hour; prices of a test call in whatever currency."""
-    lines = [_line(i, target, plan.batch_s) for i, target in enumerate(plan.targets)]
+    lines = [_line(target, plan.batch_s) for target in plan.targets]
     lines.append(Line("time servers", "ntp", SYNC_MS, True, _ntp(plan.targets[0]).times(_sync_rounds(plan)), 0))
     batches = 3600 / plan.batch_s
     octets = HEADER_OCTETS + sum(line.batch_octets for line in lines)
@@ -186,17 +186,17 @@ def _mqtt(plan: wire.Plan, batch_octets: int) -> Round:
     return Round(4, 4, up + keep_alive, down + keep_alive)
 
 
-def _line(index: int, target: wire.Target, batch_s: int) -> Line:
+def _line(target: wire.Target, batch_s: int) -> Line:
     method = codes.METHOD_NAMES[target.method]
     period_ms = max(target.period_ms, SLOT_MS) if target.method in HANDSHAKES else target.period_ms
     if target.method not in ROUNDS:
-        return Line(target.name, method, period_ms, False, _same(0, 0), _encoded(_own(index, target, batch_s)))
+        return Line(target.name, method, period_ms, False, _same(0, 0), _encoded(_own(target, batch_s), batch_s))
     rounds = HOUR_MS / period_ms
     a_batch = batch_s * 1000 / period_ms
     if target.method in WINDOWS:
-        octets = round(_encoded(_window(index, target)) * a_batch)
+        octets = round(_encoded(_window(target), batch_s) * a_batch)
     else:
-        octets = _encoded(_shots(index, target, max(1, round(a_batch)), batch_s))
+        octets = _encoded(_shots(target, max(1, round(a_batch)), batch_s), batch_s)
     called = rounds if target.method == codes.METHOD_CALL else 0.0
     minutes = called * int(target.options.get(wire.OPTION_SECONDS, 0)) / 60
     on_the_line = target.segment not in LAN_SEGMENTS
@@ -212,22 +212,24 @@ def _line(index: int, target: wire.Target, batch_s: int) -> Line:
     )
 
 
-def _encoded(reading: dict[int, object]) -> int:
-    return len(cbor.encode(reading))
+def _encoded(reading: dict[int, object], batch_s: int) -> int:
+    """Return the octets of a reading that follows that of the target before it."""
+    alone, empty = (bodies.encode(record.Body(list(some), []), batch_s * 1_000_000) for some in ((reading,), ()))
+    return len(alone) - len(empty)
 
 
-def _base(index: int, batch_s: int) -> dict[int, object]:
-    return {record.TARGET: index, record.START_US: 0, record.SPAN_US: batch_s * 1_000_000}
+def _base(batch_s: int) -> dict[int, object]:
+    return {record.TARGET: 0, record.START_US: 0, record.SPAN_US: batch_s * 1_000_000}
 
 
-def _own(index: int, target: wire.Target, batch_s: int) -> dict[int, object]:
+def _own(target: wire.Target, batch_s: int) -> dict[int, object]:
     own: dict[int, object] = {record.STALL_US: 2_000, record.HEAP_FREE: 60_000}
     if target.method == codes.METHOD_LINK:
         own = {record.UP_US: batch_s * 1_000_000, record.RECONNECTS: 0, record.RSSI_DBM: -58, record.CHANNEL: 6}
-    return _base(index, batch_s) | own
+    return _base(batch_s) | own
 
 
-def _shots(index: int, target: wire.Target, sent: int, batch_s: int) -> dict[int, object]:
+def _shots(target: wire.Target, sent: int, batch_s: int) -> dict[int, object]:
     rtts = [20_000, 22_000, 25_000, 30_000]
     counts: dict[int, object] = {record.SENT: sent, record.ANSWERED: sent, record.RTT_US: rtts}
     if target.method in (codes.METHOD_SNMP, codes.METHOD_IGD):
@@ -235,13 +237,13 @@ def _shots(index: int, target: wire.Target, sent: int, batch_s: int) -> dict[int
         counts |= {record.OCTETS: [9_000_000, 1_000_000], record.PEAK_KBITS: [4_000, 300]}
     if target.method == codes.METHOD_NTP:
         counts |= {record.OFFSET_US: 1_000, record.ROOT_DISTANCE_US: 20_000}
-    return _base(index, batch_s) | counts
+    return _base(batch_s) | counts
 
 
-def _window(index: int, target: wire.Target) -> dict[int, object]:
+def _window(target: wire.Target) -> dict[int, object]:
     packets = int(target.options.get(wire.OPTION_PACKETS, 250))
     return {
-        record.TARGET: index, record.START_US: 30_000_000, record.SPAN_US: 5_020_000, record.SENT: packets,
+        record.TARGET: 0, record.START_US: 30_000_000, record.SPAN_US: 5_020_000, record.SENT: packets,
         record.ANSWERED: packets, record.SELF_DELAYED: 0, record.STALL_US: 2_000, record.LATE: 0, record.DUPLICATE: 0,
         record.REORDERED: 0, record.MALFORMED: 0, record.RTT_US: [20_000, 22_000, 25_000, 30_000],
         record.PDV_US: [5_000, 10_000], record.JITTER_US: 800, record.LOST_BY_DIRECTION: [0, 0],

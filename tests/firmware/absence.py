@@ -137,6 +137,6 @@ def _spoilt_windows(told: list[Batch]) -> list[str]:
         f"a window of batch {batch.header.seq} has {reading[record.ANSWERED]} of {reading[record.SENT]}"
         for batch in told
         for reading in batch.body.readings
-        if record.BURST in reading and reading[record.ANSWERED]
+        if record.JITTER_US in reading
         and (reading[record.ANSWERED] < reading[record.SENT] or reading.get(record.LATE))
     ]  # fmt: skip

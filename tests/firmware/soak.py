@@ -179,7 +179,7 @@ def _settle(office: VirtualOffice, account: Account) -> None:
                  if event[0] == codes.EVENT_FAULT and event[2] == codes.FAULT_MEMORY]  # fmt: skip
     _check_boots(office, account)
     readings = [reading for batch in batches for reading in batch.body.readings]
-    windows = [reading for reading in readings if record.BURST in reading]
+    windows = [reading for reading in readings if record.SENT in reading and record.STALL_US in reading]
     account.windows = len(windows)
     account.stall_in_windows_us = max((reading[record.STALL_US] for reading in windows), default=0)
     account.most_extras_an_hour = _most_extras(office)

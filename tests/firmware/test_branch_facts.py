@@ -120,14 +120,14 @@ def test_no_batch_holds_a_device_s_address(office: Branch) -> None:
     for batch in office.batches:
         assert PHONE.encode() not in batch.sign1.payload
         assert octets not in batch.sign1.payload + bodies.encode(batch.body, 0)
-    assert any(record.PEER in reading for reading in office.readings("edge-sip"))  # of others it is told
+        assert not any(record.PEER in reading for reading in batch.body.readings)  # the plan has the others' addresses
 
 
 def test_an_authenticated_reflector_takes_every_packet(office: Branch) -> None:
     counters = office.authenticated.ours.counters
     assert (counters.refused_packet, counters.refused_source) == (0, 0)
     assert counters.reflected >= 150
-    assert all(reading[record.DUPLICATE] == 0 for reading in office.readings("reflector"))
+    assert not any(record.DUPLICATE in reading for reading in office.readings("reflector"))
 
 
 def test_the_provider_is_asked_at_most_once_a_second_by_all_methods_together(office: Branch) -> None:

@@ -71,9 +71,9 @@ def test_the_reckoned_readings_are_ones_that_a_witness_may_sign() -> None:
     from linewitness import cost as module
 
     for method in (codes.METHOD_ICMP, codes.METHOD_SNMP, codes.METHOD_NTP):
-        record.check_reading(module._shots(0, target(method), 6, 60))
-    record.check_reading(module._window(0, target(codes.METHOD_STAMP)))
-    record.check_reading(module._own(0, target(codes.METHOD_LINK), 60))
+        record.check_reading(module._shots(target(method), 6, 60))
+    record.check_reading(module._window(target(codes.METHOD_STAMP)))
+    record.check_reading(module._own(target(codes.METHOD_LINK), 60))
 
 
 def test_the_command_prints_a_plan_s_cost_from_a_file_and_from_a_site(tmp_path: Path) -> None:

@@ -183,7 +183,7 @@ class Connecting(SingleShot):
         began_us = self._clock.now_us()
         # A dotted address: this asks no name server.
         await connection.connect(self._socket.getaddrinfo(address, port)[0][-1], until_us)
-        if connection.number == 0:
+        if connection.number == 0 and target.method != codes.METHOD_TCP:  # its round trip is this
             self.phase(target, record.CONNECT_US, self._clock.now_us() - began_us)
         return connection
 
