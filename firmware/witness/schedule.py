@@ -16,6 +16,7 @@ from array import array
 
 from linewitness_wire import codes, plan, record
 
+from .dns_message import is_dotted
 from .manners import BESIDE_WINDOWS, Manners
 from .places import Places, at_place
 from .probes import unresolved
@@ -142,12 +143,13 @@ class Schedule:
         return [i for i in range(len(targets)) if targets[i].method in self._probes]
 
     def finish(self, readings: list) -> None:
-        """Add to the readings of a batch, but for windows, what probes kept beside samples. A private host stays so."""
+        """Add to the readings of a batch, but for windows, what probes kept beside samples. The address of a server is
+        told where the plan has a name for it; a private host stays so."""
         for reading in readings:
             target = self._plan.targets[reading[record.TARGET]]
             if not is_window(target):
                 extras = self._probes[target.method].extras(target)
-                if target.host.startswith(plan.PRIVATE):
+                if target.host.startswith(plan.PRIVATE) or is_dotted(target.host):
                     extras.pop(record.PEER, None)
                 reading.update(extras)
 
