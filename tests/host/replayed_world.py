@@ -18,7 +18,9 @@ from ipaddress import IPv4Address
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from linewitness.settle.attribution.rounds import Rounds
 from linewitness.settle.timeline import Batch, SiteInfo
 from linewitness_wire import bodies, codes, plan, record
 from linewitness_wire.plan import Plan, Target
@@ -34,6 +36,13 @@ LINE_KBITS = (100_000, 20_000)  # down, up: what the sites' files say
 ASTRAY = IPv4Address("198.18.0.1")
 CODE_UNRESOLVED = -2
 KEPT_US = 20_000  # the clock's bound
+ALL_BUT_SILENT = 0.02  # share of packets that came back
+
+# Columns that a reading has no key for, or that nothing reads.
+UNTOLD = {"router_cpu", "second_mos"}
+# Share of rounds alike: a gateway's delays vary by more than their mean in some rows; a row keeps no code where most
+# requests were lost and some served.
+LOOSE = {"gateway_jitter": 0.9, "edge_code": 0.9}
 
 Reading = dict[int, Any]
 
@@ -309,3 +318,22 @@ def replayed(world: World, rounds: int) -> list[Replayed]:
         Replayed(line, rows[true_times(rows, world.step_s) < world.t0 + (rounds - 0.5) * world.step_s], world.step_s)
         for line, rows in world.each()
     ]
+
+
+def alike(name: str, rows: Rounds, readings: Rounds) -> NDArray[np.bool_]:
+    """Return for each round of a column whether both feeders gave it the same value, or none.
+
+    A window in which nothing came back does not say in which direction it was lost, nor how late it was.
+    """
+    wanted, got = rows.column(name)[rows.measured], readings.column(name)[rows.measured]
+    same = np.isclose(wanted, got, rtol=0.01, atol=0.012, equal_nan=True)
+    stream = name.split("_")[0]
+    if stream in ("media", "reflector"):
+        up, down = (rows.column(f"{stream}_loss_{way}")[rows.measured] for way in ("up", "down"))
+        same |= (1 - up) * (1 - down) < ALL_BUT_SILENT
+    return same
+
+
+def with_facts_of(rows: Rounds, readings: Rounds) -> Rounds:
+    """Return rows with what a ledger's host is told of the site: no traces, no technology, no phones."""
+    return Rounds(readings.facts, rows.t0_s, rows.step_s, rows.measured, rows.columns)

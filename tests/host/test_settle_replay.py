@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from replayed_world import Replayed, info_of, replayed
+from replayed_world import LOOSE, UNTOLD, Replayed, alike, info_of, replayed, with_facts_of
 from test_outages import SITE
 from test_settle_command import fleet, store  # noqa: F401
 
@@ -30,10 +30,6 @@ KINDS = (
     "wifi_interference,uplink_saturation,router_reboot,power_cut,resolver_lies,peering_down,ap_reboot,"
     "boot_without_time,anchor_outage"
 )
-# What a reading has no key for, and what nothing reads.
-UNTOLD = {"router_cpu", "second_mos"}
-# A gateway's delays vary by more than their mean in some rows; what a reading tells of them is less.
-LOOSE = {"gateway_jitter": 0.9, "edge_code": 0.9}
 
 
 class Told(NamedTuple):
@@ -68,17 +64,13 @@ def test_readings_become_the_very_values_that_rows_become(told: Told) -> None:
         readings = told.readings[site]
         assert (rows.measured == readings.measured).all()
         for name in set(rows.columns) - UNTOLD:
-            wanted, got = rows.column(name)[rows.measured], readings.column(name)[rows.measured]
-            alike = np.isclose(wanted, got, rtol=0.01, atol=0.012, equal_nan=True)
-            # A window in which nothing came back does not say in which direction it was lost, nor how late it was.
-            heard = rows.column(name[: name.index("_")] + "_loss_up")[rows.measured] < 0.9 if "_" in name else alike
-            alike |= ~heard if name.startswith(("media", "reflector")) else False
-            assert alike.mean() >= LOOSE.get(name, 1.0), f"{site}: {name}: {np.flatnonzero(~alike)[:5]}"
+            same = alike(name, rows, readings)
+            assert same.mean() >= LOOSE.get(name, 1.0), f"{site}: {name}: {np.flatnonzero(~same)[:5]}"
 
 
 def test_the_engine_says_the_same_of_both(told: Told) -> None:
     # A site's file has no room for traces; its access technology and where the phones hang are not asked for.
-    same_facts = [_with_facts_of(rows, told.readings[site]) for site, rows in told.rows.items()]
+    same_facts = [with_facts_of(rows, told.readings[site]) for site, rows in told.rows.items()]
     by_rows, by_readings = (attribute(fed, blocks_told=True) for fed in (same_facts, told.readings.values()))
     assert len(by_rows) > 20
     assert {"provider", "access", "customer_lan", "transit"} <= {f.side for f in by_rows}
@@ -86,10 +78,6 @@ def test_the_engine_says_the_same_of_both(told: Told) -> None:
     for one, other in zip(by_rows, by_readings, strict=True):
         assert abs(one.start_s - other.start_s) <= STEP_S
         assert abs(one.end_s - other.end_s) <= STEP_S
-
-
-def _with_facts_of(rows: Rounds, readings: Rounds) -> Rounds:
-    return Rounds(readings.facts, rows.t0_s, rows.step_s, rows.measured, rows.columns)
 
 
 def test_a_signed_ledger_names_the_provider_only_where_it_was(told: Told, fleet: Fleet) -> None:  # noqa: F811
