@@ -1,7 +1,8 @@
 """The firmware as it goes onto a board: precompiled for its processor, with the paths it has there.
 
 Sources are those that the wheel carries (linewitness/device/firmware), or the checkout's own folder. Everything below
-/lib gets its named numbers put in (constants.py) and is compiled by mpy-cross; main.py and boot.py stay text, as
+/lib gets its named numbers put in (constants.py), its exceptions merged that no board tells apart (exceptions.py), and
+is compiled by mpy-cross; main.py and boot.py stay text, as
 MicroPython wants them. The same sources, compiler and
 processor give the same octets, so that the firmware's hash in the batches can be made again from a release.
 """
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from linewitness.device.constants import put_in
+from linewitness.device.exceptions import merge
 from linewitness.errors import CannotDo, cannot_access
 
 PACKAGES = ("linewitness_wire", "witness")
@@ -73,7 +75,8 @@ def device_sources(root: Path) -> dict[str, str]:
     """Return path below /lib -> source of each module, its named numbers put in, what no board uses left out."""
     paths = [path for package in PACKAGES for path in sorted((root / package).rglob("*.py"))]
     scripts = {name: _read(root / name).decode() for name in TOP_LEVEL} | {"enrolment.py": ENROLMENT}
-    return put_in({path.relative_to(root).as_posix(): _read(path).decode() for path in paths}, scripts)
+    sources = {path.relative_to(root).as_posix(): _read(path).decode() for path in paths}
+    return put_in(merge(sources, scripts), scripts)
 
 
 def write_frozen(root: Path, folder: Path) -> Path:
