@@ -36,10 +36,10 @@ def encode(body: record.Body, span_us: int) -> bytes:
     cbor.put_head(0x80, len(body.readings), out)
     before = -1
     for reading in body.readings:
-        out.extend(cbor.encode(_shorten(reading, before, span_us)))
+        cbor.put(_shorten(reading, before, span_us), out)
         before = reading[record.TARGET]
     out.append(2)
-    out.extend(cbor.encode(body.events))
+    cbor.put(body.events, out)
     if len(out) > record.BODY_MAX_OCTETS:
         raise OutOfRange("body: wanted at most %d octets, got %d" % (record.BODY_MAX_OCTETS, len(out)))
     return bytes(out)

@@ -15,7 +15,7 @@ MAX_DEPTH = 8  # a record nests 4 deep; more is an attack on the reader's stack
 def encode(value: object) -> bytes:
     """Return the octets of value. Raises WrongType or OutOfRange for what the subset does not hold."""
     out = bytearray()  # not a list of pieces: on a board the pieces of a body would take ten times its size
-    _encode(value, out, 0)
+    put(value, out)
     return bytes(out)
 
 
@@ -36,7 +36,8 @@ def put_head(major: int, n: int, out: bytearray) -> None:
         raise OutOfRange("integer needs more than 64 bits")
 
 
-def _encode(value: object, out: bytearray, depth: int) -> None:
+def put(value: object, out: bytearray, depth: int = 0) -> None:
+    """Append the octets of value. Raises what encode() does."""
     if depth > MAX_DEPTH:
         raise OutOfRange("nested deeper than %d" % MAX_DEPTH)
     if value is None:
@@ -62,7 +63,7 @@ def _encode(value: object, out: bytearray, depth: int) -> None:
     elif isinstance(value, (list, tuple)):
         put_head(0x80, len(value), out)
         for item in value:
-            _encode(item, out, depth + 1)
+            put(item, out, depth + 1)
     elif isinstance(value, dict):
         for key in value:
             if isinstance(key, bool) or not isinstance(key, int) or key < 0:
@@ -70,7 +71,7 @@ def _encode(value: object, out: bytearray, depth: int) -> None:
         put_head(0xA0, len(value), out)
         for key in sorted(value):  # numeric order of unsigned integers is the bytewise order of their spelling
             put_head(0x00, key, out)
-            _encode(value[key], out, depth + 1)
+            put(value[key], out, depth + 1)
     else:
         raise WrongType("no CBOR spelling for a %s" % type(value).__name__)
 

@@ -73,55 +73,13 @@ ANSWER_US = 44  # first INVITE to 200
 MEDIA_IN = 45  # the stream that came in, by its RTP sequence numbers: [expected, received, jitter_us]
 MEDIA_OUT = 46  # ours, by the far end's newest RTCP report: [sent till then, lost, jitter_us]
 RTCP_RTT_US = 47  # newest round trip by RTCP (RFC 3550 6.4.1)
+# One string, not a tuple of 48: a board interns every name that it holds by itself.
 READING_NAMES = (
-    "target",
-    "start_us",
-    "span_us",
-    "sent",
-    "answered",
-    "rtt_us",
-    "samples",
-    "codes",
-    "self_delayed",
-    "stall_us",
-    "late",
-    "duplicate",
-    "reordered",
-    "malformed",
-    "jitter_us",
-    "pdv_us",
-    "lost_by_direction",
-    "burst",
-    "burst_r_milli",
-    "r_centi",
-    "mos_milli",
-    "rssi_dbm",
-    "channel",
-    "reconnects",
-    "up_us",
-    "heap_free",
-    "uptime_s",
-    "restarts",
-    "wan_status",
-    "octets",
-    "counted_us",
-    "peak_kbits",
-    "in_errors",
-    "offset_us",
-    "root_distance_us",
-    "peer",
-    "resolve_us",
-    "connect_us",
-    "handshake_us",
-    "certificate",
-    "mapped",
-    "call",
-    "register_us",
-    "post_dial_us",
-    "answer_us",
-    "media_in",
-    "media_out",
-    "rtcp_rtt_us",
+    "target start_us span_us sent answered rtt_us samples codes self_delayed stall_us late duplicate reordered "
+    "malformed jitter_us pdv_us lost_by_direction burst burst_r_milli r_centi mos_milli rssi_dbm channel "
+    "reconnects up_us heap_free uptime_s restarts wan_status octets counted_us peak_kbits in_errors offset_us "
+    "root_distance_us peer resolve_us connect_us handshake_us certificate mapped call register_us post_dial_us "
+    "answer_us media_in media_out rtcp_rtt_us"
 )
 
 SAMPLE_UNIT_US = 10_000
@@ -145,25 +103,35 @@ Body = namedtuple("Body", ("readings", "events"))
 # --- checks ---------------------------------------------------------------------------------------------------------
 
 
-def _integer(value: object, low: int, high: int, what: str) -> None:
+def reading_name(key: int) -> str:
+    """Return the name of a reading's field."""
+    return READING_NAMES.split()[key]
+
+
+def _name(what: str | int) -> str:
+    return what if isinstance(what, str) else reading_name(what)
+
+
+def _integer(value: object, low: int, high: int, what: str | int) -> None:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise WrongType("%s: wanted an integer, got %s" % (what, type(value).__name__))
+        raise WrongType("%s: wanted an integer, got %s" % (_name(what), type(value).__name__))
     if value < low or value > high:
-        raise OutOfRange("%s: wanted %d..%d, got %d" % (what, low, high, value))
+        raise OutOfRange("%s: wanted %d..%d, got %d" % (_name(what), low, high, value))
 
 
-def _octets(value: object, n: int, what: str) -> None:
+def _octets(value: object, n: int, what: str | int) -> None:
     if not isinstance(value, bytes):
-        raise WrongType("%s: wanted octets, got %s" % (what, type(value).__name__))
+        raise WrongType("%s: wanted octets, got %s" % (_name(what), type(value).__name__))
     if len(value) != n:
-        raise OutOfRange("%s: wanted %d octets, got %d" % (what, n, len(value)))
+        raise OutOfRange("%s: wanted %d octets, got %d" % (_name(what), n, len(value)))
 
 
-def check_array(value: object, n: int | None, what: str) -> None:
+def check_array(value: object, n: int | None, what: str | int) -> None:
+    """Raise WrongType or OutOfRange unless value is an array, of n items; what: its name, or a reading's field."""
     if not isinstance(value, (list, tuple)):
-        raise WrongType("%s: wanted an array, got %s" % (what, type(value).__name__))
+        raise WrongType("%s: wanted an array, got %s" % (_name(what), type(value).__name__))
     if n is not None and len(value) != n:
-        raise OutOfRange("%s: wanted %d items, got %d" % (what, n, len(value)))
+        raise OutOfRange("%s: wanted %d items, got %d" % (_name(what), n, len(value)))
 
 
 # --- header ---------------------------------------------------------------------------------------------------------
@@ -277,7 +245,7 @@ def check_reading(reading: dict) -> None:
     check_fields(reading)
     for key in (TARGET, START_US, SPAN_US):
         if key not in reading:
-            raise OutOfRange("%s is missing" % READING_NAMES[key])
+            raise OutOfRange("%s is missing" % reading_name(key))
     if (SENT in reading) != (ANSWERED in reading):
         raise OutOfRange("sent and answered go together")
     if SENT in reading:
@@ -285,7 +253,7 @@ def check_reading(reading: dict) -> None:
     else:
         for key in _OF_SAMPLES:
             if key in reading:
-                raise OutOfRange("%s without sent and answered" % READING_NAMES[key])
+                raise OutOfRange("%s without sent and answered" % reading_name(key))
 
 
 def check_fields(reading: dict) -> None:
@@ -296,14 +264,14 @@ def check_fields(reading: dict) -> None:
         value = reading[key]
         if key in _INTEGERS:
             low, high = _INTEGERS[key]
-            _integer(value, low, high, READING_NAMES[key])
+            _integer(value, low, high, key)
         elif key in _ARRAYS:
             n, high = _ARRAYS[key]
-            check_array(value, n, READING_NAMES[key])
+            check_array(value, n, key)
             for item in value:
-                _integer(item, 0, high, READING_NAMES[key])
+                _integer(item, 0, high, key)
         elif key in _STRINGS:
-            _octets(value, _STRINGS[key], READING_NAMES[key])
+            _octets(value, _STRINGS[key], key)
         elif key == SAMPLES:
             if not isinstance(value, bytes):
                 raise WrongType("samples: wanted octets, got %s" % type(value).__name__)

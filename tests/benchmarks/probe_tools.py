@@ -54,7 +54,7 @@ async def main():
     tasks = [asyncio.create_task(clock.run(lambda: None)), asyncio.create_task(media.run())]
     WHAT
     reading = await probe.run(target, "FAR")
-    words = {record.READING_NAMES[k]: v for k, v in reading.items() if not isinstance(v, bytes)}
+    words = {record.reading_name(k): v for k, v in reading.items() if not isinstance(v, bytes)}
     print("READING", json.dumps(words))
 
 asyncio.run(main())

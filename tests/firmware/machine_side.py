@@ -85,7 +85,7 @@ def window(packets, interval_us, timeout_us, stateful, link_up, events, codec, b
     reading = w.reading(7_000_000, 5_000_000, codec, buffer_us)
     reading[record.TARGET] = 0
     record.check_reading(reading)
-    return {record.READING_NAMES[key]: value for key, value in reading.items()}
+    return {record.reading_name(key): value for key, value in reading.items()}
 
 
 def hold(sent, received, estimate):
@@ -113,4 +113,4 @@ def account(modulus, words):
     a = Account()
     for word in words:
         a.note(Word(*word), modulus)
-    return {record.READING_NAMES[key]: value for key, value in a.take().items()}
+    return {record.reading_name(key): value for key, value in a.take().items()}

@@ -36,7 +36,7 @@ async def call(port, options=ECHO, timeout_ms=10000):
     reading[record.TARGET] = 0
     reading[record.START_US] = 0
     record.check_reading(reading)
-    words = {record.READING_NAMES[k]: v for k, v in reading.items()}
+    words = {record.reading_name(k): v for k, v in reading.items()}
     words["hold_s"] = max(0, (probe.retry_at_us(t) - clock.now_us() + 999999) // 1000000)
     tell(words)
 """
@@ -221,4 +221,4 @@ def test_a_final_response_that_comes_again_is_acknowledged_again():
 
 def test_every_outcome_has_a_name():
     assert len(codes.CALL_NAMES) == codes.CALL_NOT_SENT + 1
-    assert record.READING_NAMES[record.CALL] == "call"
+    assert record.reading_name(record.CALL) == "call"

@@ -40,7 +40,7 @@ def words(reading):
     reading[record.TARGET] = reading[record.START_US] = 0
     reading.setdefault(record.SPAN_US, 1)
     record.check_reading(reading)
-    return {record.READING_NAMES[k]: v.hex() if isinstance(v, bytes) else v for k, v in reading.items()}
+    return {record.reading_name(k): v.hex() if isinstance(v, bytes) else v for k, v in reading.items()}
 
 async def main():
     clock, link, quiet = Clock(time.ticks_us, time.ticks_diff, asyncio.sleep_ms), Link(), sockets.Quiet()

@@ -376,7 +376,7 @@ def stamp_target(port, **more):
 def show(reading):
     reading[record.TARGET] = 0
     record.check_reading(reading)
-    tell({record.READING_NAMES[k]: v for k, v in reading.items()})
+    tell({record.reading_name(k): v for k, v in reading.items()})
 """
 
 

@@ -74,7 +74,7 @@ async def main():
     told["windows"] = windows
     window[record.TARGET] = 0
     record.check_reading(window)
-    told["window"] = {record.READING_NAMES[key]: value for key, value in window.items()}
+    told["window"] = {record.reading_name(key): value for key, value in window.items()}
     print(json.dumps(told))
 
 asyncio.run(main())

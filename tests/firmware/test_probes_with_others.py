@@ -27,7 +27,7 @@ probe = Stamp(media, quiet, clock, os.urandom, {"k": bytes(range(32)).hex()})
 def show(reading):
     reading[record.TARGET] = 0
     record.check_reading(reading)
-    tell({record.READING_NAMES[k]: v for k, v in reading.items()})
+    tell({record.reading_name(k): v for k, v in reading.items()})
 """
 
 

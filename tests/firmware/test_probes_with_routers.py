@@ -77,7 +77,7 @@ async def main():
             reading.update(probe.extras(target_))
             if record.MALFORMED not in reading:
                 record.check_reading(reading)
-            told[name] = [list(sample), {record.READING_NAMES[k]: v for k, v in reading.items() if k > 2}]
+            told[name] = [list(sample), {record.reading_name(k): v for k, v in reading.items() if k > 2}]
         print("TOLD" + json.dumps([told, external]))
         await asyncio.sleep_ms(800)
 

@@ -37,7 +37,7 @@ probe = Tls(socket, clock, link, contexts, quiet)
 async def connect(port, options={}, host="localhost", timeout_ms=1500):
     t = target(codes.METHOD_TLS, port, timeout_ms, options, host)
     sample = await probe.run(t, "127.0.0.1")
-    tell([list(sample), {record.READING_NAMES[k]: v for k, v in probe.extras(t).items()}])
+    tell([list(sample), {record.reading_name(k): v for k, v in probe.extras(t).items()}])
 """
 TRUSTED = '{plan.OPTION_AUTHORITY: "lab"}'
 
@@ -158,7 +158,7 @@ async def ask(sip, method, port, options={}, times=1):
     t = target(method, port, 1500, options, "localhost")
     for _ in range(times):
         sample = await sip.run(t, "127.0.0.1")
-        tell([list(sample), {record.READING_NAMES[k]: v for k, v in sip.extras(t).items()}])
+        tell([list(sample), {record.reading_name(k): v for k, v in sip.extras(t).items()}])
 """
 )
 
