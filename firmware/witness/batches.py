@@ -22,6 +22,7 @@ EXTRA_DELAY_US = 5_000_000
 EXTRAS_AN_HOUR = 20
 HOUR_US = 3_600_000_000
 LOOK_US = 1_000_000
+WRITTEN_US = 2_000_000  # of the slot, and a batch is signed and written in it
 # Percent of the journal's room -> the longest batch.
 WIDENED = ((65, 3_600_000_000), (55, 900_000_000), (5, 300_000_000))
 WIDER_US = 10_000_000  # what such a batch may be longer: batches don't end on the second
@@ -159,7 +160,8 @@ class Batcher:
         while self._queue:
             batch, plan_digest = self._queue[0]
             try:
-                await self._signer.seal(batch, self._clock.utc(batch.end_us), plan_digest)
+                brief = self._slots.left_us() < WRITTEN_US
+                await self._signer.seal(batch, self._clock.utc(batch.end_us), plan_digest, brief)
             except (JournalFull, OSError) as error:
                 self._faults += 1
                 if self._faults == 1:

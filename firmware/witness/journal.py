@@ -23,9 +23,11 @@ Rules, whatever the moment at which the power fails:
   only when their room is needed; then bodies (never headers) are dropped, oldest quiet ones first, then oldest.
 - Nothing is written but by `open`, `append_slices` and `accept_command_slices`: whoever calls them sees to it that no
   call-quality window runs. Acknowledgements that come in between are written with the next batch.
-- An erase stops these CPUs for tens of milliseconds, so what is written while the loop runs is written in slices, each
-  with one erase at most: littlefs erases a block when a file that was closed is appended to (it copies the last block),
-  one for each block that a write goes on into, and now and then one for what a directory notes of a file.
+- An erase stops these CPUs for tens of milliseconds, a page that is programmed for most of one, so what is written
+  while the loop runs is written in slices, each with one erase at most: littlefs erases a block when a file that was
+  closed is appended to (it copies the last block), one for each block that a write goes on into, and now and then one
+  for what a directory notes of a file. A `brief` append, outside the slot, begins a new segment rather than have more
+  than COPIED_MOST_OCTETS copied in the slice of an erase.
 """
 
 import asyncio
@@ -54,6 +56,9 @@ BLOCK_OCTETS = 4096
 BLOCK_ENDS = (4096, 8188, 12_276, 16_368)  # in a file: littlefs begins every block but the first with pointers
 SEGMENT_OCTETS = BLOCK_ENDS[-1]
 SEGMENT_ROOM_OCTETS = len(BLOCK_ENDS) * BLOCK_OCTETS
+PIECE_OCTETS = 512  # at most in a slice
+COPIED_MOST_OCTETS = 1024
+SEGMENTS_MOST = 40  # with acknowledged ones: littlefs writes a directory of more again in too long a slice
 RESERVE_OCTETS = 40_960  # of the file system, for what is not the journal's and for writing a segment again
 
 Entry = namedtuple("Entry", ("kid", "seq", "cose", "body", "segment", "end", "trims"))
@@ -88,15 +93,24 @@ def _blocks(octets: int) -> int:
     return BLOCK_OCTETS * (blocks + (octets > SEGMENT_OCTETS))
 
 
+def _copied(at: int) -> int:
+    """How many octets littlefs copies when a file of `at` octets is appended to: those of its last block."""
+    begin = 0
+    for end in BLOCK_ENDS:
+        if end <= at:
+            begin = end
+    return at - begin
+
+
 def _write_slices(file, at: int, octets: bytes):
     """Write at the end of a file, which is at `at`; a slice goes no further than its block."""
     view = memoryview(octets)
     done = 0
     while done < len(octets):
-        piece = BLOCK_OCTETS
+        piece = PIECE_OCTETS
         for end in BLOCK_ENDS:
             if end > at + done:
-                piece = end - at - done
+                piece = min(piece, end - at - done)
                 break
         file.write(view[done : done + piece])
         done += piece
@@ -140,6 +154,7 @@ class Journal:
         self._make_signer = make_signer
         self._oldest = self._newest = 0
         self._used_octets = 0
+        self._unused_octets = 0  # of segments that were followed by another before they were full
         self._appending_at: "int | None" = None  # in the newest segment; None: the next frame begins a new one
         self._trimmed_quiet = 0  # the segments up to this one have lost their quiet bodies
         self._trimmed_all = 0  # ... all their bodies
@@ -172,7 +187,7 @@ class Journal:
         self._recover(numbers)
         if begin_boot:
             self.boot += 1
-            _at_once(self._write_slices(frame(KIND_BOOT, 0, self.boot, b"", b""), False))
+            _at_once(self._write_slices(frame(KIND_BOOT, 0, self.boot, b"", b""), False, False))
         segment, kid, seq = self._acknowledged
         self._cursor = (max(self._oldest, segment), 0)
         self._skip = (kid, seq)
@@ -253,25 +268,29 @@ class Journal:
 
     # --- writing ---
 
-    def append_slices(self, cose_octets: bytes, body: bytes, header, quiet: bool):
-        """Make the next batch durable and take it for the head; at the end of the slices, never before, it is.
+    def append_slices(self, cose_octets: bytes, body: bytes, header, quiet: bool, brief: bool = False):
+        """Make the next batch durable and take it for the head; at the end of the slices, never before, it is. brief:
+        outside the slot, where no slice may be long.
 
         Raises JournalFull, OSError or a ChainError; then nothing of it counts and the head stays.
         """
         head = chain.follow(self.head, header, cose.digest(cose_octets))
         octets = frame(KIND_BATCH, FLAG_QUIET if quiet else 0, header.seq, cose_octets, body)
         try:
-            yield from self._write_slices(octets, True)
+            yield from self._write_slices(octets, True, brief)
         except OSError:
             # What failed may have reached the flash whole: signing its number again would be a fork.
             if self._scan(self._newest).head.digest != head.digest:
                 raise
         self.head = head
 
-    def _write_slices(self, octets: bytes, limited: bool):
+    def _write_slices(self, octets: bytes, limited: bool, brief: bool):
         """Append to the newest segment, or begin one. A BOOT frame is written even where no room is left."""
         at = self._appending_at
-        if at is None or at + ACK_FRAME_OCTETS + len(octets) > SEGMENT_OCTETS:
+        full = at is None or at + ACK_FRAME_OCTETS + len(octets) > SEGMENT_OCTETS
+        if full or (brief and _copied(at) > COPIED_MOST_OCTETS):
+            if not full:
+                self._unused_octets += SEGMENT_ROOM_OCTETS - _blocks(at)
             if limited:
                 yield from self._make_room_slices()
             at = yield from self._begin_segment_slices()
@@ -282,6 +301,8 @@ class Journal:
         self._appending_at = None  # until it is known to be whole; after a failure a new segment is begun
         with open(self._segment(self._newest), "ab") as file:
             yield from _write_slices(file, at, octets)
+            file.seek(0)  # littlefs programs the data that it still holds; the erase of the directory comes by itself
+            yield None
             file.flush()
         self._appending_at = at + len(octets)
         self._used_octets += _blocks(self._appending_at) - _blocks(at)
@@ -309,14 +330,18 @@ class Journal:
     def fill_percent(self) -> int:
         """How much of the room is taken by what is not acknowledged, the segment in which it begins left out."""
         full = self._newest - max(self._oldest, self._acknowledged[0])
-        return full * SEGMENT_ROOM_OCTETS * 100 // max(self._room_octets, 1)
+        return max(0, full * SEGMENT_ROOM_OCTETS - self._unused_octets) * 100 // max(self._room_octets, 1)
 
     def _make_room_slices(self):
         """Free what a new segment needs. Raises JournalFull."""
-        while self._used_octets + SEGMENT_ROOM_OCTETS > self._room_octets:
-            if self._oldest < min(self._acknowledged[0], self._newest):
+        while True:
+            full = self._used_octets + SEGMENT_ROOM_OCTETS > self._room_octets
+            many = self._newest - self._oldest >= SEGMENTS_MOST
+            if (full or many) and self._oldest < min(self._acknowledged[0], self._newest):
                 self._drop_oldest()
                 yield None
+            elif not full:
+                return
             elif self._trimmed_quiet < self._newest:
                 self._trimmed_quiet = max(self._trimmed_quiet + 1, self._oldest)
                 yield from self._trim_slices(self._trimmed_quiet, True)
@@ -427,6 +452,8 @@ class Journal:
         before = self._acknowledged
         if entry.segment > before[0] or (entry.segment == before[0] and entry.seq > before[2]):
             self._acknowledged = (entry.segment, entry.kid, entry.seq)
+            if entry.segment == self._newest:
+                self._unused_octets = 0
 
     def resend(self, seq: int) -> bool:
         """Send again from this number on, of this key. Returns whether the journal still has it."""

@@ -22,8 +22,8 @@ class BatchSigner:
         self._quiet = quiet
         self._protected = cose.protected(journal.kid)
 
-    async def seal(self, batch, clock, plan_digest: bytes) -> None:
-        """Sign a tally.Batch and make it durable. clock: record.Clock at its end.
+    async def seal(self, batch, clock, plan_digest: bytes, brief: bool) -> None:
+        """Sign a tally.Batch and make it durable. clock: record.Clock at its end; brief: see Journal.append_slices().
 
         Raises JournalFull or OSError; then nothing was signed that counts, and the same batch can be sealed again.
         """
@@ -38,7 +38,7 @@ class BatchSigner:
             payload = record.encode_header(header)
             signature = await self._sign(cose.to_be_signed(self._protected, self._aad, payload))
             octets = cose.join(self._journal.kid, payload, signature)
-            await paced(self._journal.append_slices(octets, body, header, batch.quiet))
+            await paced(self._journal.append_slices(octets, body, header, batch.quiet, brief))
 
     async def _sign(self, message: bytes) -> bytes:
         slices = self._journal.signer.sign_slices(message)

@@ -41,7 +41,7 @@ KEYS = {
     "romfs",
     "unique_id",
     "seed",
-    "erase_pause",
+    "flash_pause",
     "install",
     "nic",
     "network",
@@ -100,7 +100,7 @@ def parse_config(table: Mapping[str, Any], folder: Path, name: str = "board") ->
         romfs=bool(table.get("romfs", False)),
         unique_id=str(table.get("unique_id", "")),
         seed=table.get("seed"),
-        erase_pause=bool(table.get("erase_pause", True)),
+        flash_pause=bool(table.get("flash_pause", True)),
     )
     return BoardConfig(
         str(table.get("name", name)),

@@ -41,11 +41,12 @@ CONSOLE_FD, TERMINAL_FD = 0, 1
 PIN_CHANGES_KEPT = 256
 # The machine is let out of our sight for so long at most, where turn() was not told until when nobody does anything.
 MOST_IDLE_US = 1_000_000
+PAGE_OCTETS = 256  # of a NOR flash
 
 
 class Stall(NamedTuple):
-    """A time, since that boot, in which the flash held the machine's loop up: from the first erase after it had last
-    waited for input to the next such wait. So many erases lie in it, and so many octets were programmed."""
+    """A time, since that boot, in which the flash held the machine's loop up: from the first erase or program after it
+    had last waited for input to the next such wait. So many erases lie in it, and so many octets were programmed."""
 
     boot: int
     begin_us: int
@@ -73,7 +74,7 @@ class Device:
         self.scheduler = self.reactor.scheduler
         self.unique_id = bytes.fromhex(settings.unique_id) if settings.unique_id else derived_id(settings)
         self._device = BlockDevice(profile.filesystem_kb * 1024, settings.flash)
-        self._device.on_erase = self._erase_begins
+        self._device.on_work = self._flash_works
         self._folder = tempfile.TemporaryDirectory(prefix="lwb-") if settings.flash is None else None
         beside = settings.flash or Path(self._folder.name if self._folder else "") / "board"
         self.romfs = Romfs(beside.with_suffix(".romfs"), profile.romfs_kb * 1024 if settings.romfs else 0)
@@ -439,14 +440,16 @@ class Device:
         else:
             self.reset("HARD_RESET")
 
-    def _erase_begins(self) -> None:
+    def _flash_works(self, erases: int, octets: int) -> None:
         if self._held_up is None and self._loops:
             self._held_up = (self.now_us(), self._device.erases, self._device.programmed_octets)
-        if self.settings.erase_pause:
-            self._stall_us += self.profile.erase_ms * 1000
+        if self.settings.flash_pause:
+            # A part of a page takes its part of the time, and what each operation costs.
+            pages = max(octets, PAGE_OCTETS // 8) / PAGE_OCTETS if octets else 0
+            self._stall_us += erases * self.profile.erase_ms * 1000 + round(pages * self.profile.program_us)
 
     def _reply(self, status: int, body: bytes = b"") -> None:
-        """Answer, after the pause of the flash erases that the request has made."""
+        """Answer, after the pause of the flash for the erases and programs that the request has made."""
         stall_us, self._stall_us = self._stall_us, 0
         if stall_us and self.machine is not None:
             machine = self.machine

@@ -42,7 +42,8 @@ class Operation(NamedTuple):
 
 
 class BlockDevice(UserContext):
-    """The octets of a flash. `on_erase` is told of each erase before it is done (the profile's pause)."""
+    """The octets of a flash. `on_work` is told, before it is done, of each erase and of how many octets are programmed:
+    (1, 0) or (0, octets). The CPU stands still meanwhile, for as long as the board's profile says."""
 
     def __init__(self, size: int, path: Path | None = None) -> None:
         self.programs = 0
@@ -51,7 +52,7 @@ class BlockDevice(UserContext):
         self.cut_at: int | None = None
         self.dead = False
         self.log: list[Operation] | None = None
-        self.on_erase: Callable[[], None] | None = None
+        self.on_work: Callable[[int, int], None] | None = None
         self._file: int | None = None
         self.buffer = bytearray([ERASED]) * size
         if path is not None:
@@ -78,6 +79,8 @@ class BlockDevice(UserContext):
         offset = self._offset(cfg, block, off)
         if not self._powered(offset, bytes(data)):
             return ERR_IO
+        if self.on_work is not None:
+            self.on_work(0, len(data))
         # NOR flash only clears bits: programming what is not erased shows here as garbage.
         held = int.from_bytes(self.buffer[offset : offset + len(data)], "little")
         self._store(offset, (held & int.from_bytes(data, "little")).to_bytes(len(data), "little"))
@@ -92,8 +95,8 @@ class BlockDevice(UserContext):
         size = int(cfg.block_size)  # type: ignore[attr-defined]
         if not self._powered(offset, bytes([ERASED]) * size):
             return ERR_IO
-        if self.on_erase is not None:
-            self.on_erase()
+        if self.on_work is not None:
+            self.on_work(1, 0)
         self._store(offset, bytes([ERASED]) * size)
         if self.log is not None:
             self.log.append(Operation(offset, size, None))

@@ -74,7 +74,7 @@ def run_on_board(
         vm=vm,
         network=network or {},
         virtual_clock=virtual_clock,
-        erase_pause=False,
+        flash_pause=False,
         heap_kb=1024 if vm == "unix" else None,  # 64-bit objects are twice as large, and it compiles from source
     )
     device = Device(settings, printed.extend)

@@ -68,6 +68,7 @@ class Profile:
     block_bytes: int
     program_bytes: int
     erase_ms: int
+    program_us: int
     udp_sockets: int
     raw_sockets: int
     tcp_sockets: int

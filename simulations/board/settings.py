@@ -33,7 +33,7 @@ class Settings:
     romfs: bool = False
     unique_id: str = ""
     seed: int | None = None
-    erase_pause: bool = True
+    flash_pause: bool = True
     wall_us: int = 0
 
 

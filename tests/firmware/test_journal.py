@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -302,6 +303,9 @@ def test_the_batch_that_a_failing_flash_wrote_whole_is_taken_and_not_signed_agai
         def write(self, octets: bytes) -> None:
             self._file.write(octets)
 
+        def seek(self, offset: int) -> None:
+            self._file.seek(offset)
+
         def flush(self) -> None:
             raise OSError(5)
 
@@ -383,3 +387,81 @@ def check_recovery(journal: Journal, marks: tuple) -> None:
     for _, _, seq, octets in durable:
         if seq > acknowledged:
             assert found[seq] == octets
+
+
+class Measured:
+    """A journal on the flash of a board; `slices` of the newest append: (erases, octets programmed) of each."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, profile_name: str) -> None:
+        profile = load_profile(profile_name)
+        device = BlockDevice(profile.filesystem_kb * 1024)
+        little = LittleOs(Flash(device, profile))
+        monkeypatch.setattr(journal_module, "os", little)
+        monkeypatch.setattr(journal_module, "open", little.open, raising=False)
+        self.slices: list[tuple[int, int]] = []
+        self._now = [0, 0]
+        device.on_work = self._work
+        self.journal = make("/journal", RESERVE_OCTETS + 14 * SEGMENT_ROOM_OCTETS)
+
+    def _work(self, erases: int, octets: int) -> None:
+        self._now[0] += erases
+        self._now[1] += octets
+
+    def append(self, body_octets: int, brief: bool) -> None:
+        octets, header = sign_next(self.journal)
+        self.slices, self._now[:] = [], [0, 0]
+        for _ in self.journal.append_slices(octets, b"b" * body_octets, header, True, brief):
+            self._end_slice()
+        self._end_slice()
+
+    def _end_slice(self) -> None:
+        self.slices.append((self._now[0], self._now[1]))
+        self._now[:] = [0, 0]
+
+
+@pytest.mark.parametrize("profile_name", ["pico-w", "esp32-devkitc"])
+def test_no_slice_of_a_brief_append_holds_the_loop_up_for_50_ms(
+    profile_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    profile = load_profile(profile_name)
+
+    def longest_us(slices: list[tuple[int, int]]) -> float:
+        return max(erases * profile.erase_ms * 1000 + octets * profile.program_us / 256 for erases, octets in slices)
+
+    measured = Measured(monkeypatch, profile_name)
+    source = random.Random(profile_name)
+    longest = {True: 0.0, False: 0.0}
+    for _ in range(300):
+        brief = source.random() < 0.3
+        measured.append(source.choice((150, 400, 900, 2_000)), brief)
+        longest[brief] = max(longest[brief], longest_us(measured.slices))
+        if source.random() < 0.05:
+            drain(measured.journal)
+    assert longest[True] < 50_000 < longest[False] < 60_000
+    assert measured.journal.head.seq == 300
+
+
+def test_no_more_acknowledged_segments_are_kept_than_a_directory_is_written_fast_with(tmp_path: Path) -> None:
+    journal = make(tmp_path / "j", RESERVE_OCTETS + 90 * SEGMENT_ROOM_OCTETS)
+    for _ in range(3):
+        for _ in range(450):
+            append(journal)
+        drain(journal)
+    append(journal)
+    for _ in range(20):
+        append(journal)
+    assert 38 <= len(list((tmp_path / "j").glob("*.seg"))) <= 42
+
+
+def test_segments_begun_early_count_for_what_they_take(tmp_path: Path) -> None:
+    journal = make(tmp_path / "j")
+    for i in range(60):
+        octets, header = sign_next(journal)
+        run(journal.append_slices(octets, b"b" * 1_500, header, True, i % 2 == 1))
+    sizes = [path.stat().st_size for path in sorted((tmp_path / "j").glob("*.seg"))]
+    blocks = sum(-(-size // BLOCK_OCTETS) for size in sizes[:-1])
+    assert len(sizes) > 15
+    assert 0 <= journal.fill_percent * FREE // 100 - (blocks - 1) * BLOCK_OCTETS < FREE // 50 + SEGMENT_ROOM_OCTETS
+    drain(journal)
+    append(journal)
+    assert journal.fill_percent == 0

@@ -57,7 +57,7 @@ class Sealer:
     def __init__(self, days: Days) -> None:
         self._days = days
 
-    async def seal(self, batch: Batch, clock: record.Clock, plan_digest: bytes) -> None:
+    async def seal(self, batch: Batch, clock: record.Clock, plan_digest: bytes, brief: bool) -> None:
         journal = self._days.journal
         body = encoded(batch)
         counts = (len(batch.body.readings), len(batch.body.events), len(body))
@@ -66,7 +66,7 @@ class Sealer:
             plan_digest, hashlib.sha256(body).digest(), counts, b"\xaa" * 32,
         )  # fmt: skip
         octets = cose.join(journal.kid, record.encode_header(header), bytes(64))
-        for _ in journal.append_slices(octets, body, header, batch.quiet):
+        for _ in journal.append_slices(octets, body, header, batch.quiet, brief):
             pass
         self._days.made.append((batch, octets))
 

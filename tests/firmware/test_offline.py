@@ -19,7 +19,7 @@ OFFLINE_S = 60 * 60
 
 
 def test_what_happens_without_the_line_is_told_in_order_and_without_a_hole(tmp_path: Path) -> None:
-    with VirtualOffice(tmp_path, make_plan(slow_targets()), "pico-w", filesystem_kb=filesystem_kb(200)) as office:
+    with VirtualOffice(tmp_path, make_plan(slow_targets()), "pico-w", filesystem_kb=filesystem_kb(20)) as office:
         office.run_s(130)
         before = len(office.batches)
         office.link(down=True)

@@ -283,6 +283,7 @@ class VirtualOffice:
         """Put erases, programs and handshakes on record."""
         device = self.device
         flash, erase_us = device.block_device, self.profile.erase_ms * 1000
+        program_us = self.profile.program_us
         self.erases_by_block: dict[int, int] = {}
         erase, program = flash.erase, flash.prog
 
@@ -292,7 +293,7 @@ class VirtualOffice:
             return erase(cfg, block)
 
         def programmed(cfg: Any, block: int, off: int, data: bytes) -> int:
-            self._disturb("program", 0)
+            self._disturb("program", program_us)
             return program(cfg, block, off, data)
 
         flash.erase, flash.prog = erased, programmed  # type: ignore[method-assign]

@@ -25,7 +25,7 @@ asyncio.run(main())
 
 @pytest.fixture(params=available_vms())
 def board(request: pytest.FixtureRequest) -> Iterator[Board]:
-    with Board({"vm": request.param, "erase_pause": False}) as running:
+    with Board({"vm": request.param, "flash_pause": False}) as running:
         yield running
 
 

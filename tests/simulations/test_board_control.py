@@ -44,7 +44,7 @@ def test_links_wifi_clock_and_heap_are_at_hand_while_it_runs(vm: str, tmp_path: 
             "vm": vm,
             "profile": "esp32-devkitc",
             "network": office(udp_port=port),
-            "erase_pause": False,
+            "flash_pause": False,
             "nic": {"associate_ms": 50},
             "install": {"/main.py": str(tmp_path / "main.py")},
         }
@@ -88,7 +88,7 @@ while True:
     n += 1
     print("stored", n)
 """)
-    description = {"vm": vm, "erase_pause": False, "install": {"/main.py": str(tmp_path / "main.py")}}
+    description = {"vm": vm, "flash_pause": False, "install": {"/main.py": str(tmp_path / "main.py")}}
     with Board(description, tmp_path / "board") as board:
         board.wait_for_text("stored 20", 10)
         board.kill()

@@ -100,7 +100,7 @@ while True:
     time.sleep_ms(20)
 """
     )
-    with powered(main, vm, erase_pause=False) as (device, printed):
+    with powered(main, vm, flash_pause=False) as (device, printed):
         play(device, "boot 2", printed)
         device.power_off()
         device.power_on()
@@ -121,7 +121,7 @@ while True:
 @vms
 def test_firmware_recovers_from_live_cuts_at_each_of_its_first_operations(vm: str) -> None:
     main = COUNTER.replace("{0}", "'done'")
-    with powered(main, vm, erase_pause=False) as (device, printed):
+    with powered(main, vm, flash_pause=False) as (device, printed):
         play(device, "boot 0", printed)
         for cut in range(6):
             device.power_off()
@@ -144,7 +144,7 @@ def test_a_flash_file_is_the_same_board_in_another_process(vm: str, tmp_path) ->
     lines = []
     for _ in range(2):
         printed = bytearray()
-        device = Device(Settings(load_profile("esp32-poe"), vm=vm, flash=path, erase_pause=False), printed.extend)
+        device = Device(Settings(load_profile("esp32-poe"), vm=vm, flash=path, flash_pause=False), printed.extend)
         with device.unpowered_flash() as flash:
             flash.write_file("/main.py", main.encode())
         device.power_on()
