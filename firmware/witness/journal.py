@@ -287,10 +287,10 @@ class Journal:
     def _write_slices(self, octets: bytes, limited: bool, brief: bool):
         """Append to the newest segment, or begin one. A BOOT frame is written even where no room is left."""
         at = self._appending_at
-        full = at is None or at + ACK_FRAME_OCTETS + len(octets) > SEGMENT_OCTETS
-        if full or (brief and _copied(at) > COPIED_MOST_OCTETS):
-            if not full:
-                self._unused_octets += SEGMENT_ROOM_OCTETS - _blocks(at)
+        early = brief and at is not None and _copied(at) > COPIED_MOST_OCTETS
+        if early or at is None or at + ACK_FRAME_OCTETS + len(octets) > SEGMENT_OCTETS:
+            if early:
+                self._unused_octets += SEGMENT_ROOM_OCTETS - _blocks(self._appending_at or 0)
             if limited:
                 yield from self._make_room_slices()
             at = yield from self._begin_segment_slices()
