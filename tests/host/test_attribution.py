@@ -172,12 +172,20 @@ def test_a_full_line_is_the_customers_where_the_router_says_so_and_else_undeterm
     assert set(found[1].candidates) == {"customer", ACCESS}
 
 
-def test_a_name_that_is_gone_behind_all_isps_is_the_providers_and_at_one_site_the_customers() -> None:
-    sites = [site(f"s{i:02}", "ab"[i % 2], ("acme", "zeta")[i // 2 % 2]) for i in range(12)]
+def test_a_name_that_is_gone_behind_all_isps_is_the_providers_where_calls_fail_with_it() -> None:
+    sites = several_providers()
     for one in sites:
         if one.facts.provider == "acme":
             put(one, AT, provider_name=0)
-    assert sides(attribute(sites)) == {PROVIDER}
+    assert attribute(sites) == [], "calls came about: a filter in front of our resolvers"
+    assert sides(attribute(sites, without=frozenset({"calls"}))) == {UNDETERMINED}
+    for one in sites:
+        if one.facts.provider == "acme":
+            fail_calls(one, AT, "inside", "carrier")
+    assert PROVIDER in sides(attribute(sites))
+
+
+def test_a_name_that_is_gone_at_one_site_is_the_customers() -> None:
     alone = fleet()
     put(alone[0], AT, provider_name=-1)
     assert sides(attribute(alone)) == {ROUTER}
@@ -246,6 +254,44 @@ def test_a_way_that_fails_for_all_sites_of_some_isps_and_none_of_others_accuses_
         if one.facts.isp in "ab":
             edge_dead(one)
     assert PROVIDER not in sides(attribute(sites))
+
+
+def test_sites_that_no_edge_of_a_provider_serves_beside_more_that_it_does_may_be_banned() -> None:
+    sites = fleet(12)
+    for one in sites[:3]:
+        edge_dead(one)
+        put(one, AT, edge2_sip=0)
+    assert sides(attribute(sites)) == {UNDETERMINED}
+    for one in sites[:3]:
+        put(one, AT, edge2_sip=1)
+    assert sides(attribute(sites)) == {PROVIDER}, "its other edge serves them"
+
+
+def test_who_refuses_our_requests_may_refuse_our_calls_and_media() -> None:
+    sites = fleet()
+    for one in sites:
+        put(one, AT, edge_code=403, media_loss_up=1, media_loss_down=1)
+        fail_calls(one, AT, "inside", "carrier")
+    assert PROVIDER not in sides(attribute(sites))
+
+
+def test_one_isps_way_and_a_site_elsewhere_by_chance_are_not_the_provider() -> None:
+    sites = [site(f"s{i:02}", "a" if i < 3 else "b") for i in range(17)]
+    for one in sites[:5]:
+        lossy(one, AT, 0.3, "media")
+        put(one, AT, edge_loss=0.5)
+    assert PROVIDER not in sides(attribute(sites))
+
+
+def test_a_site_where_more_failed_does_not_confirm_that_media_did() -> None:
+    sites = fleet(6)
+    for one in sites[::2]:
+        lossy(one, AT, 0.3, "media")
+        put(one, AT, edge_loss=0.5)
+    for one in sites[1::2]:
+        edge_dead(one)
+    found = {f.site: f.side for f in attribute(sites)}
+    assert all(found.get(one.facts.site) != PROVIDER for one in sites[::2])
 
 
 def test_a_witness_that_lost_power_while_the_router_did_not_was_unplugged() -> None:

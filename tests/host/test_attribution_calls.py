@@ -141,9 +141,55 @@ def test_failures_beyond_chance_are_told_from_others_at_any_number_of_calls() ->
 
     assert differ(calls(8, 6), calls(30, 1))
     assert not differ(calls(8, 2), calls(30, 3))
+    assert not differ(calls(100, 60), calls(36, 14)), (
+        "a busy callee fails calls over all carriers"
+    )
+    assert not differ(calls(4, 4), calls(3, 0)), "three calls say little"
     # A thousand sites make more calls than a float could count the choices among.
-    assert differ(calls(20_000, 900), calls(50_000, 1_000))
+    assert differ(calls(20_000, 1_800), calls(50_000, 1_000))
     assert not differ(calls(20_000, 400), calls(50_000, 1_000))
+
+
+def only_caller(sites: list[Rounds]) -> Rounds:
+    """Leave test calls to the first site alone."""
+    for one in sites[1:]:
+        for name in ("inside_call_ok", "carrier_call_ok"):
+            one.columns[name][:] = np.nan
+    return sites[0]
+
+
+def test_one_sites_calls_tell_of_a_silence_that_they_fail_with_and_with_nothing_else() -> None:
+    sites = fleet()
+    caller = only_caller(sites)
+    for one in sites:
+        sip_dead(one, LONG)
+    fail_calls(caller, LONG, "inside", "carrier")
+    assert sides(attribute(sites)) == {PROVIDER}
+    fail_calls(caller, slice(170, 260), "inside", "carrier")
+    assert PROVIDER not in sides(attribute(sites)), "its calls failed before: a trouble of its own"
+
+
+def test_one_sites_calls_tell_of_media_that_they_are_poor_with_and_with_nothing_else() -> None:
+    sites = fleet()
+    caller = only_caller(sites)
+    caller.columns["carrier_call_mos"] = np.where(np.isnan(caller.columns["carrier_call_ok"]), np.nan, 4.3)
+    for one in sites:
+        lossy(one, LONG, 0.3, "media")
+    mos = caller.columns["carrier_call_mos"]
+    mos[LONG] = np.minimum(mos[LONG], 2.0)
+    assert sides(attribute(sites)) == {PROVIDER}
+    mos[170:200] = np.minimum(mos[170:200], 2.0)
+    assert PROVIDER not in sides(attribute(sites))
+
+
+def test_calls_over_a_carrier_that_fail_behind_one_isp_alone_may_be_its_lines() -> None:
+    sites = carriers()
+    for one in sites:
+        if one.facts.carrier == "tel" and one.facts.isp == "a":
+            fail_calls(one, LONG, "carrier")
+    found = attribute(sites)
+    assert found
+    assert CARRIER not in sides(found)
 
 
 def test_media_that_only_the_probe_lost_is_its_far_ends_trouble() -> None:

@@ -32,7 +32,7 @@ LEAST_SITES, LEAST_FAILED = 2, 4
 ENOUGH_FAILED = 6
 PARTING = 4  # so many good calls in a row are no part of a failure
 PARTIAL = 0.85  # a smaller share of failures: calls fail now and then
-CHANCE = 1e-3
+BY_LOT, RARER = 5e-3, 0.35
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +132,26 @@ def together(fleet: Fleet, names: tuple[str, ...]) -> dict[Hashable, list[int]]:
 
 
 def differ(here: Calls, control: Calls) -> bool:
-    """Return whether so many failures are beyond chance, had these calls failed as the control's did."""
-    return by_chance(here, (int(control.failed.sum()) + 1) / (len(control.failed) + 2)) < CHANCE
+    """Return whether the control's calls came about where these failed, beyond chance: both few failures there, and
+    more here than fall to this part of all failed calls by lot (Fisher's exact test)."""
+    return _rarer(control, here) and by_lot(here, control) < BY_LOT
+
+
+def _rarer(control: Calls, here: Calls) -> bool:
+    return bool(control.failed.mean() <= RARER * here.failed.mean())
+
+
+def by_lot(here: Calls, control: Calls) -> float:
+    """Return the chance that of all failed calls of both so many, or more, fall to the one part (hypergeometric)."""
+    made, failed = len(here.failed), int(here.failed.sum())
+    others, lost = len(control.failed), int(control.failed.sum())
+
+    def ways(n: int, k: int) -> float:
+        return lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1)
+
+    whole = ways(made + others, failed + lost)
+    most = min(made, failed + lost)
+    return sum(exp(ways(made, n) + ways(others, failed + lost - n) - whole) for n in range(failed, most + 1))
 
 
 def by_chance(here: Calls, rate: float) -> float:

@@ -102,7 +102,18 @@ def _verdict(
         beside = enough(others.of([i for i, p in enumerate(providers) if p in {providers[h] for h in hit}]), *span)
     if len(beside.failed) < 2 or beside.failed.mean() > INSIDE_FAILS:
         return None  # the calls that do not cross the carrier fail too: it is not the carrier
-    return (CARRIER, "carrier") if _callee_cleared(fleet, members, here, span, everything) else OPEN
+    if _isps(fleet, here) >= 2 and _callee_cleared(fleet, members, here, span, everything):
+        return CARRIER, "carrier"
+    return OPEN
+
+
+def _isps(fleet: Fleet, here: Calls) -> int:
+    """Return behind how many ISPs calls failed in the way that most of them did: not set up, or of poor quality. What
+    one ISP's sites share may be its line's, and another site that is poor in another way has its own trouble."""
+    failed = [(int(i), int(at)) for i, at in zip(here.site[here.failed], here.round[here.failed], strict=True)]
+    dead = [i for i, at in failed if fleet.seen[i]["outside"][at] == 0]
+    poor = [i for i, at in failed if fleet.seen[i]["outside"][at] != 0]
+    return len({fleet.seen[i].facts.isp for i in (dead if len(dead) >= len(poor) else poor)})
 
 
 def _callee_cleared(fleet: Fleet, members: list[int], here: Calls, span: tuple[int, int], everything: Calls) -> bool:

@@ -9,9 +9,11 @@ not our asking.
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 
-from linewitness.settle.attribution.episode import DEAD_MEDIA, OUTSIDE, Episode, second_fails
+from linewitness.settle.attribution.episode import DEAD_MEDIA, OUTSIDE, PARTED, Episode, second_fails
 from linewitness.settle.attribution.fleet import Fleet
 from linewitness.settle.attribution.found import ACCESS, PROVIDER, ROUTER, TRANSIT, UNDETERMINED
 from linewitness.settle.attribution.likelihood import Likelihood
@@ -20,6 +22,7 @@ from linewitness.settle.attribution.pool import (
     GOOD_SHARE,
     LEAST_USABLE,
     Pool,
+    caller_fits,
     callers_agree,
     calls_work,
     edge_suffers,
@@ -37,6 +40,8 @@ CONTROLS = {
 }  # fmt: skip
 MANY_CLEAN = 8
 LEAST_SHARE = 0.15
+MOSTLY = 0.5
+HALF, SILENT, SERVED = 0.5, 0.3, 0.8
 LEAST_WITNESSES = 3  # where no call tells
 ALL_EDGES = "all_edges"  # stands only where a block by the customer is excluded, or told beside it
 
@@ -78,7 +83,7 @@ def _judge(fleet: Fleet, pool: Pool, e: Episode) -> None:
     if len(bad_isps) >= 2 and e.bad:
         regional = _one_region(pool, e)
         peers = [i for i in e.good if not regional or pool.region[i] == region]
-        if len(e.bad) + 1 < LEAST_SHARE * (len(e.bad) + 1 + len(peers)):
+        if not _spread(pool, e, peers):
             e.rule = "few_of_many"
         elif e.kind != "sip" and _split_by_isp(pool, e, peers):
             e.rule = "some_isps_only"
@@ -122,6 +127,27 @@ def _shared_way(e: Episode) -> bool:
     )
 
 
+def _spread(pool: Pool, e: Episode, good: list[int]) -> bool:
+    """Return whether enough of the sites failed, and of those that the ISP with the most of them does not serve: where
+    one ISP's did, and a few others by chance, it is that ISP's way."""
+    bad = [e.index, *e.bad]
+    per_isp = Counter(pool.isp[i] for i in bad)
+    most = max(per_isp, key=lambda name: (per_isp[name], str(name)))
+    rest = [sum(pool.isp[i] != most for i in sites) for sites in (bad, good)]
+    least = HALF if _may_be_banned(pool, e) else LEAST_SHARE
+    return len(bad) >= least * (len(bad) + len(good)) and rest[0] >= LEAST_SHARE * sum(rest)
+
+
+def _may_be_banned(pool: Pool, e: Episode) -> bool:
+    """Return whether the edge may have banned the addresses of the sites that failed: nothing of theirs is served, and
+    by no other edge of the provider's either."""
+    if e.error > 0.5 or (e.sip >= SILENT if e.kind == "sip" else e.media_loss < DEAD_MEDIA):
+        return False
+    served = [pool.mean(i, "edge2_sip", e.first, e.last) for i in [e.index, *e.bad]]
+    known = [share for share in served if share == share]
+    return len(known) < 2 or sum(share > SERVED for share in known) < HALF * len(known)
+
+
 def _split_by_isp(pool: Pool, e: Episode, good: list[int]) -> bool:
     """Return whether all witnesses of some ISPs failed and none of the others': a network that those ISPs share, which
     no trace need name, fails so, while a provider's own failure does not ask who its customers' ISP is."""
@@ -139,12 +165,14 @@ def _all_edges(fleet: Fleet, pool: Pool, e: Episode) -> bool:
     name = "edge2_sip" if silent else "edge2_dead"
     edges = [pool.mean(i, name, e.first, e.last) for i in [e.index, *e.bad]]
     known = [1 - value if silent else value for value in edges if value == value]
+    # Where media failed as well, what was only not answered at the other edge says nothing.
+    states = fleet.sip if silent else pool.both
     failing = 0
     for i, other in enumerate(pool.provider):
         usable = fleet.usable[i, window]
         if other == pool.provider[e.index] and pool.edge[i] != pool.edge[e.index]:
             enough = usable.sum() >= LEAST_USABLE * e.rounds
-            failing += enough and float(fleet.sip[i, window][usable].mean()) >= BAD_SHARE
+            failing += enough and float(states[i, window][usable].mean()) >= BAD_SHARE
     return sum(dead > 0.5 for dead in known) >= max(2.0, 0.7 * len(known)) or failing >= 2
 
 
@@ -183,6 +211,10 @@ def _provider(fleet: Fleet, pool: Pool, e: Episode) -> None:
         set_up = made >= 3 and failed <= 0.2 * made
         if e.kind == "whole" and set_up and e.media_loss >= DEAD_MEDIA:
             e.side, e.rule = "none", "edge_degraded"
+        elif e.refused > MOSTLY:
+            e.rule, e.candidates = "asking_refused", ("none", PROVIDER)  # who refuses us may refuse our calls as well
+        elif _long_silent(fleet, e):
+            _media_alone(pool, e, echoes=False)  # who does not answer one of our requests may not answer the other
         elif e.kind == "media" or set_up:
             _media_alone(pool, e)
         elif e.refused > 0.1 and e.sip > 0.2:
@@ -209,7 +241,8 @@ def _provider(fleet: Fleet, pool: Pool, e: Episode) -> None:
     if (both and enough) or (made >= 5 and failed >= 0.8 * made):
         mine, lost, _ = made_calls(pool, [e.index], slice(*e.inner))
         own_fit = mine < 2 or lost >= 0.5 * (1 - e.sip) * mine
-        if own_fit and callers_agree(pool, e, sites) and throughout(pool, e, sites):
+        agree = callers_agree(pool, e, sites) or caller_fits(pool, e, sites)
+        if own_fit and agree and throughout(pool, e, sites):
             e.side, e.rule = PROVIDER, "pooled_sip_calls"
         else:
             e.rule, e.candidates = "calls_only_partly", ("none", PROVIDER)
@@ -221,14 +254,21 @@ def _provider(fleet: Fleet, pool: Pool, e: Episode) -> None:
         e.rule, e.candidates = "asking_or_service", ("none", PROVIDER)
 
 
-def _media_alone(pool: Pool, e: Episode) -> None:
+def _long_silent(fleet: Fleet, e: Episode) -> bool:
+    """Return whether signalling was silent already before and still after: then it is no part of this failure."""
+    states = fleet.sip[e.index]
+    before, after = states[max(e.began - PARTED - 1, 0) : e.began], states[e.ended : e.ended + PARTED + 1]
+    return len(before) > 0 < len(after) and bool(before.all() and after.all())
+
+
+def _media_alone(pool: Pool, e: Episode, *, echoes: bool = True) -> None:
     """The media probe alone failed: its far end may be what is down. Test calls tell, or echoes to the same edge."""
-    made, poor, isps = media_calls(pool, e)
-    if isps >= 2 and poor >= 0.5 * made:
+    made, poor, convinces = media_calls(pool, e)
+    if convinces:
         e.side, e.rule = PROVIDER, "pooled_media_calls"
     elif made >= 3 and poor <= 0.15 * made:
         e.side, e.rule = "none", "echo_service"
-    elif edge_suffers(pool, e):
+    elif echoes and edge_suffers(pool, e):
         e.side, e.rule = PROVIDER, "pooled_media_echo"
     else:
         e.rule, e.candidates = "media_probe_alone", ("none", PROVIDER)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from linewitness.settle.attribution.fleet import Fleet
 from linewitness.settle.attribution.found import ACCESS, PROVIDER, ROUTER, UNDETERMINED, Found
 from linewitness.settle.attribution.tracks import episodes
@@ -9,6 +11,7 @@ from linewitness.settle.attribution.tracks import episodes
 TOGETHER = 3
 AROUND = 60  # rounds
 MOST = 0.7
+LEAST_CALLS = 4
 
 
 def lies(fleet: Fleet) -> list[Found]:
@@ -17,9 +20,29 @@ def lies(fleet: Fleet) -> list[Found]:
     for index, seen in enumerate(fleet.seen):
         for first, last in episodes(fleet.names[index], fleet.step_s):
             side, rule = _whose(fleet, index, int(first), int(last))
+            if side == "none":
+                continue
             start_s, end_s = (seen.t0_s + at * seen.step_s for at in (first, last))
             found.append(Found(seen.facts.site, start_s, end_s, int(first), int(last), side, rule))
     return found
+
+
+def _as_calls_say(fleet: Fleet, index: int, first: int, last: int) -> tuple[str, str]:
+    """Return (side, rule) where the name fails at the provider's sites alone: a filter on our resolvers' side looks the
+    same, and is no fault where calls come about."""
+    window = slice(first + 1, max(last - 1, first + 2))
+    provider = fleet.seen[index].facts.provider
+    calls = np.concatenate([
+        seen[name][window] for at, seen in enumerate(fleet.seen)
+        if seen.facts.provider == provider and fleet.names[at, window].any() for name in ("inside", "outside")
+    ])  # fmt: skip
+    made = calls[~np.isnan(calls)]
+    if len(made) < LEAST_CALLS:
+        return UNDETERMINED, "names_fail"
+    failed = float((made == 0).mean())
+    if failed >= 0.5:
+        return PROVIDER, "names_gone"
+    return ("none", "names_filtered") if failed <= 0.1 else (UNDETERMINED, "names_fail")
 
 
 def _whose(fleet: Fleet, index: int, first: int, last: int) -> tuple[str, str]:
@@ -52,7 +75,7 @@ def _whose(fleet: Fleet, index: int, first: int, last: int) -> tuple[str, str]:
         same_fine = good.get((True, True), 0) + good.get((True, False), 0)
         most = len(far_same) + len(near_same) + 1 >= MOST * (len(far_same) + len(near_same) + 1 + same_fine)
         if len({*far_same, me.isp}) >= 2 and others_fine >= 2 and most and not troubled:
-            return PROVIDER, "names_gone"
+            return _as_calls_say(fleet, index, first, last)
         return UNDETERMINED, "names_fail"
     if near_other or (near_same and good.get((True, False), 0)):
         return ACCESS, "isp_resolver"

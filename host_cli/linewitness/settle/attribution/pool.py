@@ -18,6 +18,7 @@ LEAST_USABLE = 0.4
 BAD_SHARE, GOOD_SHARE = 0.5, 0.15
 TOGETHER_ROUNDS = 3
 TOO_FEW = 0.02
+FITTING, CALLS_NEAR = 3, 25  # calls, rounds
 MEDIA_SHARE = 0.35  # of what the media probe lost
 
 Counts = NDArray[np.int64]
@@ -54,14 +55,18 @@ class Pool:
             return
         window = slice(e.first, e.last)
         tracks = self.both if e.kind == "whole" else self.fleet.sip if e.track == "sip" else self.fleet.media
-        failed = tracks[others, window]
+        rest = self.fleet.media if e.track == "sip" else self.fleet.sip
         usable = self.fleet.usable[others, window]
         counted = usable.sum(axis=1)
-        share = (failed & usable).sum(axis=1) / np.maximum(counted, 1)
+        share, more = (
+            (states[others, window] & usable).sum(axis=1) / np.maximum(counted, 1) for states in (tracks, rest)
+        )
         enough = counted >= LEAST_USABLE * e.rounds
-        for other, ok, part in zip(others, enough, share, strict=True):
+        for other, ok, part, beside in zip(others, enough, share, more, strict=True):
             if ok and part >= BAD_SHARE and self._together(e, int(other), tracks):
-                e.bad.append(int(other))
+                # Where more failed than here, it is something else that did.
+                if e.kind == "whole" or beside < BAD_SHARE:
+                    e.bad.append(int(other))
             elif ok and part <= GOOD_SHARE:
                 e.good.append(int(other))
 
@@ -142,6 +147,21 @@ def callers_agree(pool: Pool, e: Episode, sites: list[int]) -> bool:
     return len({pool.isp[i] for i in sites if made_calls(pool, [i], slice(*e.inner))[1]}) >= 2
 
 
+def caller_fits(pool: Pool, e: Episode, sites: list[int]) -> bool:
+    """Return whether one site's calls failed with the silence and with it alone: those before it and after it came
+    about, all made within it failed. Two causes do not begin and end together."""
+    begin, end = e.inner
+    for i in sites:
+        made, failed, both = made_calls(pool, [i], slice(begin, end))
+        if made < (2 if both else FITTING) or failed < made:
+            continue
+        beside = (slice(max(e.began - CALLS_NEAR, 0), e.began), slice(e.ended, e.ended + CALLS_NEAR))
+        before, after = (made_calls(pool, [i], window)[:2] for window in beside)
+        if before[0] >= 2 and after[0] >= 2 and not before[1] and not after[1]:
+            return True
+    return False
+
+
 def throughout(pool: Pool, e: Episode, sites: list[int]) -> bool:
     """Return whether those sites' calls failed in every third of the episode in which some were made: where they
     failed for a part of a longer silence to our asking only, they are not its cause."""
@@ -175,26 +195,37 @@ def made_calls(pool: Pool, sites: list[int], window: slice) -> tuple[int, int, b
     return (*best, kinds == 2)
 
 
-def media_calls(pool: Pool, e: Episode) -> tuple[int, int, int]:
-    """Return (made, poor, ISPs behind which some were poor) of the test calls that tell of media, where it failed.
+def media_calls(pool: Pool, e: Episode) -> tuple[int, int, bool]:
+    """Return (made, poor, whether that convinces) of the test calls that tell of media, where it failed.
 
     Poor are calls over the carrier that lost a fair part of the quality that the media probe lost, and where it was
     dead, rounds in which both calls failed. A call over the carrier that failed beside one inside that did not may have
-    failed for a reason of its own.
+    failed for a reason of its own. They convince where half were poor, behind two ISPs, or at one site all that were
+    made meanwhile and none of those before and after.
     """
     made = poor = 0
     isps = set()
-    window = slice(*e.inner)
+    fits = False
+    begin, end = e.inner
+    beside = (slice(max(e.began - CALLS_NEAR, 0), e.began), slice(e.ended, e.ended + CALLS_NEAR))
     for i in [e.index, *e.bad]:
-        seen = pool.fleet.seen[i]
-        lost = impairment_of_mos(seen["outside_mos"][window]) - impairment_of_mos(np.array(seen.usual("outside_mos")))
-        probe = max(mean(seen["i_media"][window], pool.fleet.seen[i].measured[window]) - seen.usual("i_media"), 8.0)
-        silent = (seen["inside"][window] == 0) & (seen["outside"][window] == 0) & (e.media_loss >= DEAD_MEDIA)
-        made += int((~np.isnan(lost)).sum() + silent.sum())
-        here = int((lost > MEDIA_SHARE * probe).sum() + silent.sum())
-        poor += here
-        isps |= {pool.isp[i]} if here else set()
-    return made, poor, len(isps)
+        usual = pool.fleet.seen[i].usual("i_media")
+        window = slice(begin, end)
+        lost = max(mean(pool.fleet.seen[i]["i_media"][window], pool.fleet.seen[i].measured[window]) - usual, 8.0)
+        here = _poor_calls(pool, e, i, lost, window)
+        made, poor = made + here[0], poor + here[1]
+        isps |= {pool.isp[i]} if here[1] else set()
+        if here[0] >= FITTING and here[1] == here[0]:
+            fits = fits or all(n >= 2 and not bad for n, bad in (_poor_calls(pool, e, i, lost, w) for w in beside))
+    return made, poor, poor >= 0.5 * made and (len(isps) >= 2 or fits)
+
+
+def _poor_calls(pool: Pool, e: Episode, index: int, probe_lost: float, window: slice) -> tuple[int, int]:
+    """Return (made, poor) of one site's calls."""
+    seen = pool.fleet.seen[index]
+    lost = impairment_of_mos(seen["outside_mos"][window]) - impairment_of_mos(np.array(seen.usual("outside_mos")))
+    silent = (seen["inside"][window] == 0) & (seen["outside"][window] == 0) & (e.media_loss >= DEAD_MEDIA)
+    return int((~np.isnan(lost)).sum() + silent.sum()), int((lost > MEDIA_SHARE * probe_lost).sum() + silent.sum())
 
 
 def edge_suffers(pool: Pool, e: Episode) -> bool:
