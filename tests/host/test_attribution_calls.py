@@ -141,9 +141,7 @@ def test_failures_beyond_chance_are_told_from_others_at_any_number_of_calls() ->
 
     assert differ(calls(8, 6), calls(30, 1))
     assert not differ(calls(8, 2), calls(30, 3))
-    assert not differ(calls(100, 60), calls(36, 14)), (
-        "a busy callee fails calls over all carriers"
-    )
+    assert not differ(calls(100, 60), calls(36, 14)), "a busy callee fails calls over all carriers"
     assert not differ(calls(4, 4), calls(3, 0)), "three calls say little"
     # A thousand sites make more calls than a float could count the choices among.
     assert differ(calls(20_000, 1_800), calls(50_000, 1_000))
