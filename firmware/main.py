@@ -24,4 +24,5 @@ except Exception as error:
     time.sleep(PAUSE_S)
     restart()
 else:
+    del App, ConfigProblem, lives, reset_cause, restart  # what has a name here would stay for good
     asyncio.run(app.run())

@@ -19,14 +19,11 @@ from .batches import Batcher
 from .board import Board, reset_cause, restart
 from .clock import port_clock
 from .commands import Commander
-from .config import ConfigProblem, empty_plan, load_config, load_plan
-from .crypto.ed25519 import Signer
-from .identity import CONFIG, JOURNAL, firmware_digest, in_place
 from .journal import Journal
 from .light import NO_BROKER, NO_LINK, NO_TIME, SAFE_MODE, WELL, Light
 from .link import Link
-from .lives import GOOD_LIFE_US, SAFE_AFTER, expect, forgive
-from .probing import Parts, make_probe
+from .lives import GOOD_LIFE_US, SAFE_AFTER
+from .loading import OnDemand, Room, SignerOnDemand, forget, modules_of
 from .public import Public
 from .resolver import Resolver
 from .schedule import Schedule, Slots
@@ -56,8 +53,12 @@ class App:
     and its batches name a plan of zeros."""
 
     def __init__(self, crashes: int = 0) -> None:
+        from .config import ConfigProblem, empty_plan, load_config, load_plan
+        from .identity import CONFIG, JOURNAL, in_place
+
         self._crashes = crashes
         self._safe = crashes >= SAFE_AFTER
+        self._in_place = in_place()
         self.config = config = load_config(CONFIG)
         self._no_plan = False
         try:
@@ -79,10 +80,11 @@ class App:
         self.resolver = Resolver(self.control, clock, board.urandom, self._resolvers(), hosts=config.hosts)
         self.public = Public(event)
         self.probes: dict = {}  # {method: probe}: those that a plan of this boot has needed
+        self._room = Room(self.quiet)
         self.icmp: "IcmpSocket | None" = None
         if not self._safe:
             self._open_icmp()
-        self.journal = Journal(JOURNAL, board.free_octets("/"), board.urandom, lambda s: Signer(s, board.urandom))
+        self.journal = Journal(JOURNAL, board.free_octets("/"), board.urandom, self._signer)
         self.sync = Sync(clock, self.control, self.resolver, board.urandom, event, board.set_rtc, log)
         self.supervisor = Supervisor(clock, event, log, board.feed, self._tick)
         tls = tls_context(ssl, config.broker["ca"]) if config.broker["tls"] else None
@@ -97,6 +99,13 @@ class App:
     def _resolvers(self) -> list:
         return self.plan.resolvers or self.config.resolvers
 
+    def _signer(self, seed: bytes):
+        if self._in_place:
+            return SignerOnDemand(seed, self.board.urandom, self._room)
+        from .crypto.ed25519 import Signer
+
+        return Signer(seed, self.board.urandom)
+
     def _open_icmp(self) -> None:
         try:
             self.icmp = IcmpSocket(socket, self.clock, self.link)
@@ -106,20 +115,40 @@ class App:
 
     def _make_probes(self) -> None:
         """Make what the plan in force needs and no plan before it did."""
+        from .probing import Parts, make_probe
+
         parts = Parts(
             socket, self.clock, self.link, self.control, self.media, self.icmp, self.quiet, self.board.urandom,
             self.config, self.public.told,
         )  # fmt: skip
+
+        def make(method: int):
+            from .probing import make_probe
+
+            forget("probing")
+            return make_probe(method, parts)
+
         for target in () if self._safe else self.plan.targets:
-            if target.method not in self.probes:
-                probe = make_probe(target.method, parts)
-                if probe is not None:
-                    self.probes[target.method] = probe
+            method = target.method
+            if method not in self.probes:
+                if self._in_place and modules_of(method):
+                    self.probes[method] = OnDemand(method, make, self._room)
+                else:
+                    probe = make_probe(method, parts)
+                    if probe is not None:
+                        self.probes[method] = probe
+        forget("probing")
 
     # --- living ---
 
     async def run(self) -> None:
         """Live. Ends only with the board."""
+        self._begin()
+        gc.collect()
+        await self.supervisor.run()
+
+    def _begin(self) -> None:
+        """All that comes before the first task: no name of it lives on in run()."""
         board, journal = self.board, self.journal
         cause = reset_cause()
         log("linewitness %s/%s on a %s: %s" % (
@@ -130,7 +159,10 @@ class App:
         board.feed()
         if journal.retired:
             log("journal: the key had no valid head and was retired; try: enrol this witness again")
+        from .identity import firmware_digest
+
         signer = BatchSigner(journal, self.config.site, self.config.witness, firmware_digest(), self.quiet)
+        forget("release", "identity", "config", "lives")
         board.feed()
         self.batcher = Batcher(
             self.clock, self.link, self.tally, self.slots, signer, journal, self.uplink.wake, self.tally.event, log,
@@ -138,7 +170,7 @@ class App:
         )  # fmt: skip
         log("journal: key %s, boot %d, batch %d is the newest" % (journal.kid.hex(), journal.boot, journal.head.seq))
         capabilities = board.capabilities & (~codes.CAN_RAW_ICMP if self.icmp is None else ~0)
-        if in_place():
+        if self._in_place:
             capabilities |= codes.CAN_CODE_IN_PLACE
         self.tally.event(codes.EVENT_BOOT, cause, board.code, capabilities, self.clock.now_us())
         if self._no_plan:
@@ -148,8 +180,6 @@ class App:
             self.tally.event(codes.EVENT_SAFE_MODE, self._crashes)
         self._start_tasks()
         self._begin_plan()
-        gc.collect()
-        await self.supervisor.run()
 
     def _start_tasks(self) -> None:
         start = self.supervisor.start
@@ -175,8 +205,11 @@ class App:
         self.clock.poke()
         self.commander.poke()
         if self._crashes and not self._safe and self.clock.now_us() > GOOD_LIFE_US and self.slots.left_us():
+            from .lives import forgive
+
             self._crashes = 0
             forgive()
+            forget("lives")
 
     def _state(self) -> int:
         """What the LED says."""
@@ -232,6 +265,8 @@ class App:
     async def _restart(self) -> None:
         await self.supervisor.stop(TASK_SCHEDULE)
         await self.batcher.make()
+        from .lives import expect
+
         expect()
         restart()
 

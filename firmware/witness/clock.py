@@ -66,9 +66,9 @@ class Clock:
                 return
             await self._sleep_ms(min((left_us + 999) // 1000, 60_000))
 
-    async def sleep_ms(self, duration_ms: int) -> None:
-        """Return after duration_ms."""
-        await self._sleep_ms(duration_ms)
+    def sleep_ms(self, duration_ms: int):
+        """To be awaited at once: it is over after duration_ms."""
+        return self._sleep_ms(duration_ms)
 
     # --- UTC ---
 

@@ -9,8 +9,8 @@ import asyncio
 from linewitness_wire import codes
 from linewitness_wire import plan as wire_plan
 
-from .config import ConfigProblem, check_plan
 from .journal import paced, replace_slices
+from .loading import forget
 
 LOOK_MS = 1_000
 WAITING_MAX = 4
@@ -77,6 +77,9 @@ class Commander:
         self._event(codes.EVENT_COMMAND, command.counter, command.code, fault)
 
     async def _plan(self, command) -> None:
+        from .config import ConfigProblem, check_plan
+
+        forget("config")
         config = self._config
         octets = command.argument
         try:

@@ -16,10 +16,10 @@ import struct
 KEEP_ALIVE_S = 30
 ANSWER_MS = 5_000
 PACKET_MAX_OCTETS = 8_192
-REFUSALS = {
-    1: "protocol version refused", 2: "client name refused", 3: "service not available",
-    4: "wrong user name or password", 5: "not authorised",
-}  # fmt: skip
+REFUSALS = (
+    "", "protocol version refused", "client name refused", "service not available", "wrong user name or password",
+    "not authorised",
+)  # fmt: skip
 
 CONNECT, CONNACK, PUBLISH, PUBACK, SUBSCRIBE, SUBACK, PINGREQ, PINGRESP = 1, 2, 3, 4, 8, 9, 12, 13
 
@@ -118,7 +118,7 @@ class Connection:
         if kind != CONNACK or len(body) != 2:
             raise Gone("no CONNACK but a packet of type %d" % kind)
         if body[1]:
-            raise Refused(REFUSALS.get(body[1], "refused with code %d" % body[1]))
+            raise Refused(REFUSALS[body[1]] if body[1] < len(REFUSALS) else "refused with code %d" % body[1])
 
     async def run(self, progress) -> None:
         """Read packets until the connection ends. Raises Gone."""

@@ -25,7 +25,6 @@ MAX_TTL_S = 3600
 RETRY_US = 5_000_000  # for so long after a failed look-up the same is said again without asking
 
 Address = namedtuple("Address", ("address", "stale"))
-Service = namedtuple("Service", ("host", "port"))
 
 
 class Unresolved(Exception):
@@ -74,11 +73,6 @@ class Resolver:
             return Address(host, False)
         records, stale = await self._look_up(host, TYPE_A)
         return Address(records[0][1], stale)
-
-    async def services(self, name: str) -> list[Service]:
-        """Return the Services of an SRV name, e.g. "_sip._udp.example.net", in RFC 2782 order. Raises Unresolved."""
-        records, _ = await self._look_up(name, TYPE_SRV)
-        return self._order(records)
 
     async def addresses(self, host: str) -> list[str]:
         """Return all addresses of a name, ascending, or the one of a dotted address. Raises Unresolved."""
@@ -148,21 +142,6 @@ class Resolver:
         # A void sample (the loop stalled) measures nothing, but what the server said is as good.
         await self._control.ask(query, self._control.endpoint(server, self._port), judge, TIMEOUT_US)
         return replies[0] if replies else None
-
-    def _order(self, records: list[tuple]) -> list[Service]:
-        """Return Services by priority, within one priority drawn by weight (RFC 2782)."""
-        ordered = []
-        for priority in sorted({record[1] for record in records}):
-            left = sorted([record for record in records if record[1] == priority], key=lambda record: record[2])
-            while left:
-                draw = struct.unpack(">I", self._urandom(4))[0] % (sum([record[2] for record in left]) + 1)
-                for record in left:
-                    draw -= record[2]
-                    if draw <= 0:
-                        break
-                left.remove(record)
-                ordered.append(Service(record[4], record[3]))
-        return ordered
 
 
 def _numbers(address: str) -> list[int]:

@@ -19,8 +19,8 @@ from linewitness_wire import codes, plan, record
 from .dns_message import is_dotted
 from .manners import BESIDE_WINDOWS, Manners
 from .places import Places, at_place
-from .probes import unresolved
 from .resolver import Unresolved
+from .sample import unresolved
 
 MINUTE_US = 60_000_000
 SLOT_US = 10_000_000
@@ -219,24 +219,20 @@ class Schedule:
         """Send the next round of a target on its way."""
         self._busy[index] = 1
         self._note_begin(index)
-        limit_s = self._plan.targets[index].period_ms * 2 // 1000 + 120
-        self._send(index, lambda progress: self._run(index, progress), limit_s)
+        target = self._plan.targets[index]
+        run = self._run_window if is_window(target) else self._run_shot
+        self._send(index, lambda progress: run(index), target.period_ms * 2 // 1000 + 120)
 
     def _note_begin(self, index: int) -> None:
         period_us = self._period_us(index)
         self._began_us[index] = now_us = self._clock.now_us()
         self._due_us[index] = now_us + period_us - period_us // 8 + self._random(period_us // 4)
 
-    async def _run(self, index: int, progress) -> None:
-        """Run a round of a target, and the next ones as long as each is due when the one before it ends."""
-        while True:
-            window = is_window(self._plan.targets[index])
-            await (self._run_window if window else self._run_shot)(index)
-            progress()
-            if window or self._next_us(index) > self._clock.now_us() or self._must_wait_us(index):
-                break
-            self._note_begin(index)
+    def _end(self, index: int) -> None:
+        """A round of a target is over: begin the next one where that is due."""
         self._busy[index] = 0
+        if self._next_us(index) <= self._clock.now_us() and not self._must_wait_us(index):
+            self._begin(index)
 
     def _period_us(self, index: int) -> int:
         target = self._plan.targets[index]
@@ -263,6 +259,7 @@ class Schedule:
         self._manners.note(index, sample.fate, probe.retry_at_us(target))
         if sample.fate != codes.FATE_VOID:
             self._rounds.note(index, sample.fate == codes.FATE_ANSWERED)
+        self._end(index)
 
     async def _place(self, target):
         """Return the Place of a target, None where there is none now."""
@@ -278,6 +275,7 @@ class Schedule:
         target = self._plan.targets[index]
         place = await self._place(target)
         if place is None or not self._link.is_up() or self._metered():
+            self._busy[index] = 0
             return  # nothing was sent: the time stays unmeasured
         async with self._window:
             await self._window_may_begin(target)
@@ -295,6 +293,7 @@ class Schedule:
         good = is_good(reading)
         if good is not None:
             self._rounds.note(index, good)
+        self._busy[index] = 0
         self._begin_due()
 
     async def _window_may_begin(self, target) -> None:

@@ -102,19 +102,18 @@ class Supervisor:
 
     async def _live(self, task: _Task) -> None:
         """One life of a task. What ended it is reported, unless that was a stop."""
-        me = asyncio.current_task()
-        fault, why = codes.FAULT_CRASH, None
         try:
             await task.coroutine(task.progress)
         except Exception as error:
-            fault, why = fault_of(error), error
+            self._ended(task, fault_of(error), error)
         else:
-            if task.ends:
-                fault = 0
-        if task.task is not me:
+            self._ended(task, 0 if task.ends else codes.FAULT_CRASH, None)
+
+    def _ended(self, task: _Task, fault: int, error: "Exception | None") -> None:
+        if task.task is not asyncio.current_task():
             return  # stopped before; this was its clean-up
         if fault:
-            self._failed(task, fault, why)
+            self._failed(task, fault, error)
         else:
             self._tasks.remove(task)
 

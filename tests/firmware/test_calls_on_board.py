@@ -22,11 +22,12 @@ from simulations.lab.tools import reason_without
 NEEDED = reason_without("sipp", "openssl", "kamailio") or ("" if kamailio_modules() else "no kamailio modules")
 
 MAIN = """
-import asyncio, json, os, socket, time
+import asyncio, json, os, socket, sys, time
 from linewitness_wire import codes, plan, record
 from witness import sockets
 from witness.clock import Clock
 from witness.config import Config
+from witness.loading import OnDemand, Room, modules_of
 from witness.probing import Parts, make_probe
 
 class Link:
@@ -56,13 +57,14 @@ async def main():
     config = Config("leeds", "w1", "b", {}, {}, b"", [], [], {"sip": "probe7:s3cret-Pass"}, {})
     parts = Parts(socket, clock, link, control, media, None, quiet, os.urandom, config, None)
     told = {"more_udp": more}
-    call = make_probe(codes.METHOD_CALL, parts)
+    call = OnDemand(codes.METHOD_CALL, lambda method: make_probe(method, parts), Room(quiet))
     options = {plan.OPTION_EXTENSION: "9196", plan.OPTION_SECONDS: 3, plan.OPTION_ECHO: 1, plan.OPTION_NAME: "lab",
                plan.OPTION_SECRET: "sip", plan.OPTION_REGISTER: 1}
     for _ in range(3):  # on a busy machine most packets of a call may be void
         told["call"] = words(await call.run(target(codes.METHOD_CALL, @PROXY@, options), "127.0.0.1"))
         if told["call"].get("answered", 0) >= 100:
             break
+    told["left"] = [name for name in modules_of(codes.METHOD_CALL) if "witness." + name in sys.modules]
     trusted = {plan.OPTION_AUTHORITY: "lab"}
     tls, sip = make_probe(codes.METHOD_TLS, parts), make_probe(codes.METHOD_SIP_TLS, parts)
     for what, probe, t in (
@@ -100,6 +102,7 @@ def test_calls_and_handshakes_within_a_boards_limits(vm: str, profile: str, tmp_
     assert told["more_udp"] == (profile != "pico-w")
     call = told["call"]
     assert call["call"] == codes.CALL_DONE
+    assert told["left"] == []  # the call's code went with it
     assert call["sent"] == 150
     # What this board lost itself it does not call a loss; the far end's packets have no such account.
     assert call["answered"] + call["self_delayed"] == 150

@@ -112,7 +112,7 @@ from witness.probes.dns import Dns
 from witness.resolver import Resolver
 resolver = Resolver(control, clock, os.urandom, ["127.0.0.1"], {dns.address[1]})
 tell(list(await resolver.address("edge.example.net")))
-tell([list(service) for service in await resolver.services("_sip._udp.example.net")])
+tell([list(service) for service in await resolver.servers_of("_sip._udp.example.net")])
 probe = Dns(control, clock, os.urandom)
 for fresh in (0, 1):
     options = {{plan.OPTION_NAME: "edge.example.net", plan.OPTION_FRESH: fresh}}

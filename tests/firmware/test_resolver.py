@@ -200,24 +200,3 @@ await ask(resolver, "example.com")
 """,
         )
     assert told == [["192.0.2.1", False]] * 2
-
-
-@NEEDS_SOCKETS
-def test_services_come_by_priority_and_by_weight_within_one():
-    def srv(priority: int, weight: int, host: bytes) -> bytes:
-        return dns_record(33, 60, struct.pack(">HHH", priority, weight, 5060) + host)
-
-    records = (srv(20, 0, b"\x01c\0"), srv(10, 0, b"\x01b\0"), srv(10, 65535, b"\x01a\0"))
-    with udp_peer(lambda query, n: [dns_response(query, records=records)]) as (port, _):
-        (told,) = run(
-            RESOLVER,
-            f"""
-resolver = Resolver(control, clock, os.urandom, ["127.0.0.1"], {port})
-drawn = []
-for _ in range(20):
-    drawn.append([service.host for service in await resolver.services("_sip._udp.example.com")])
-tell(drawn)
-""",
-        )
-    assert all(order[2] == "c" for order in told)
-    assert sum(order[0] == "a" for order in told) >= 19

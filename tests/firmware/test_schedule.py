@@ -12,8 +12,7 @@ from fast_clock import FastClock
 
 from linewitness_wire import codes, plan, record
 from witness.batches import EXTRA_DELAY_US, EXTRA_GAP_US, EXTRAS_AN_HOUR, Batcher
-from witness.probes import unresolved
-from witness.sample import Sample
+from witness.sample import Sample, unresolved
 from witness.schedule import Rounds, Schedule, Slots, window_us
 from witness.tally import Tally
 

@@ -164,8 +164,11 @@ class Signer:
     `public_key`: 32 octets. `kid`: first 8 octets of SHA-256(public_key), the key's name in COSE headers.
     """
 
-    def __init__(self, seed: bytes, urandom: "Urandom") -> None:
-        """`seed`: 32 random octets, RFC 8032's private key, else ValueError. `urandom(n)` gives n random octets."""
+    def __init__(self, seed: bytes, urandom: "Urandom", public_key: bytes | None = None) -> None:
+        """`seed`: 32 random octets, RFC 8032's private key, else ValueError. `urandom(n)` gives n random octets.
+
+        `public_key`: the seed's, where it is known; finding it takes as long as a signature.
+        """
         if len(seed) != KEY_OCTETS:
             raise ValueError("an Ed25519 seed has 32 octets, not %d" % len(seed))
         self._urandom = urandom
@@ -174,7 +177,7 @@ class Signer:
         clamped = int.from_bytes(digest[:32], "little") & ((1 << 254) - 8) | (1 << 254)
         self._scalar = clamped % _L
         self._prefix = digest[32:]
-        self.public_key = _run(_multiply_base_slices(self._scalar, urandom))
+        self.public_key = public_key or _run(_multiply_base_slices(self._scalar, urandom))
         self.kid = hashlib.sha256(self.public_key).digest()[:KID_OCTETS]
 
     def _sign_slices(self, message: bytes) -> "Slices":

@@ -48,7 +48,3 @@ What is handed to the constructors:
 witness.probing makes each. contact: who runs this witness, for SIP's User-Agent, e.g. "noc@example.com"; secrets:
 {name: text} for OPTION_SECRET, a STAMP key in hex, a SIP account as user:password.
 """
-
-from witness.sample import CODE_UNRESOLVED, Sample, unresolved
-
-__all__ = ["CODE_UNRESOLVED", "Sample", "unresolved"]

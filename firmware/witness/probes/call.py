@@ -7,15 +7,15 @@ OPTION_SECONDS under `quiet`, as a call-quality window does, and hangs up.
 
 The reading says what became of it (record.CALL), the SIP status of a refusal in CODES, how long it took, what came in
 and what RTCP says of what went out; where the extension echoes, the statistics of a window over our packets, too.
-A far end that refuses (403, 429, 503, any Retry-After) is left alone for as long as it asks, else for HOLDS_S.
+A far end that refuses (403, 429, 503, any Retry-After) is left alone as sip_message.hold_s has it.
 """
 
 from linewitness_wire import codes, plan, record
 
 from . import call_media, sdp, sip_dialog
 from .base import SingleShot
-from .sip import HOLD_MAX_S, HOLDS_S, PORT, agent_of
 from .sip_digest import Credentials
+from .sip_message import PORT, agent_of, hold_s
 from .window import Window
 
 ECHO_US = 1_000_000  # loss threshold of an echo
@@ -107,11 +107,9 @@ class Call(SingleShot):
         if final.status < 300:
             return codes.CALL_DONE
         reading[record.CODES] = [[final.status, 1]]
-        wait_s = final.retry_after_s
-        if wait_s is None:
-            wait_s = HOLDS_S.get(final.status)
+        wait_s = hold_s(final)
         if wait_s:
-            self.hold(target, self._clock.now_us() + min(wait_s, HOLD_MAX_S) * 1_000_000)
+            self.hold(target, self._clock.now_us() + wait_s * 1_000_000)
         return codes.CALL_NOT_AUTHENTICATED if caller.refused_us else refused
 
     async def _talk(self, options: dict, caller, answer, reading: dict) -> int:

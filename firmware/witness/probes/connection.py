@@ -20,7 +20,6 @@ from witness.sample import within
 from witness.sockets import Ready
 
 from .base import SingleShot
-from .certificate import not_after_s
 
 IN_PROGRESS = (errno.EINPROGRESS, errno.EAGAIN, 119)  # 119: EINPROGRESS of the ESP32's C library
 REFUSALS = (errno.ECONNREFUSED, errno.ECONNRESET)
@@ -197,6 +196,8 @@ class Connecting(SingleShot):
         except (OSError, ValueError):
             connection.number = -errno.ENOENT  # the configuration has no such authority: nothing was measured
             return
+        from .certificate import not_after_s
+
         shown: list[int] = []
 
         def show(certificate, depth: int) -> int:

@@ -17,14 +17,6 @@ from .base import SingleShot, place_octets
 from .sip_digest import CHALLENGES, Credentials
 
 METHOD = "OPTIONS"
-PORT = 5060
-HOLD_MAX_S = 3600
-HOLDS_S = {403: 60, 429: 60, 503: 10}
-
-
-def agent_of(contact: str) -> str:
-    """Return the User-Agent that says what this is and who runs it."""
-    return "linewitness/1 (" + contact + ")"
 
 
 class Options(SingleShot):
@@ -37,7 +29,7 @@ class Options(SingleShot):
         self._clock = clock
         self._link = link
         self._urandom = urandom
-        self._agent = agent_of(contact)
+        self._agent = sip_message.agent_of(contact)
         self._secrets = secrets
         self._accounts: dict[str, Credentials] = {}
         self._call_id = urandom(8).hex()
@@ -66,7 +58,7 @@ class Options(SingleShot):
 
     def port_of(self, target: plan.Target) -> int:
         """Return the port that a target means."""
-        return target.port or sip_message.PORTS[self.transport]
+        return target.port or (sip_message.TLS_PORT if self.transport == "TLS" else sip_message.PORT)
 
     def _ask(self, target: plan.Target, address: str, account):
         branch = self._urandom(8).hex()
@@ -109,7 +101,9 @@ class Options(SingleShot):
             return ()
         if response.status < 200:
             return ()
-        self._heed(target, response)
+        wait_s = sip_message.hold_s(response)
+        if wait_s:
+            self.hold(target, self._clock.now_us() + wait_s * 1_000_000)
         mapped = sip_message.mapped(response.all("via")[0], self._link.address() or "0.0.0.0")
         if mapped is not None:
             self.note(target, record.MAPPED, mapped)
@@ -117,13 +111,6 @@ class Options(SingleShot):
         if sip_message.is_failure(response.status):
             return codes.FATE_WRONG, response.status
         return codes.FATE_ANSWERED, None if response.status == 200 else response.status
-
-    def _heed(self, target: plan.Target, response: sip_message.Message) -> None:
-        wait_s = response.retry_after_s
-        if wait_s is None:
-            wait_s = HOLDS_S.get(response.status)
-        if wait_s:
-            self.hold(target, self._clock.now_us() + min(wait_s, HOLD_MAX_S) * 1_000_000)
 
 
 class Sip(Options):

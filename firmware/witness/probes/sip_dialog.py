@@ -209,7 +209,7 @@ class Caller:
         self._route = [("Route", routes[i]) for i in range(len(routes) - 1, -1, -1)]
         host, port = sip_message.host_and_port(sip_message.uri_of(self._route[0][1]) if self._route else self._target)
         if dns_message.is_dotted(host):
-            self._next_hop = self._control.endpoint(host, port or sip_message.PORTS["UDP"])
+            self._next_hop = self._control.endpoint(host, port or sip_message.PORT)
         self._established = True
         acknowledging = Transaction("ACK", self._urandom(8).hex())
         octets = self._encode(acknowledging, "ACK", self._target, self._them, self._route, b"")

@@ -10,7 +10,8 @@ MAGIC_COOKIE = "z9hG4bK"  # how every branch begins (8.1.1.7)
 # A proxy or the server itself says that what it stands for does not work; all other finals come from a live SIP stack.
 FAILURES = (408, 500, 502, 503, 504)
 COMPACT = {"v": "via", "l": "content-length", "f": "from", "t": "to", "i": "call-id", "m": "contact"}
-PORTS = {"UDP": 5060, "TCP": 5060, "TLS": 5061}
+PORT, TLS_PORT = 5060, 5061
+HOLD_MAX_S = 3600
 
 
 class Message:
@@ -60,6 +61,22 @@ class Message:
 def is_failure(status: int) -> bool:
     """Return whether a final status says that the service fails."""
     return status in FAILURES
+
+
+def hold_s(response: "Message") -> int:
+    """Return how long the sender of a response wants to be left alone; 0 if it does not.
+
+    By its Retry-After; without one, 403 and 429 mean a minute and 503 ten seconds.
+    """
+    wait_s = response.retry_after_s
+    if wait_s is None:
+        wait_s = 60 if response.status in (403, 429) else 10 if response.status == 503 else 0
+    return min(wait_s, HOLD_MAX_S)
+
+
+def agent_of(contact: str) -> str:
+    """Return the User-Agent that says what this is and who runs it."""
+    return "linewitness/1 (" + contact + ")"
 
 
 # --- out --------------------------------------------------------------------------------------------------------------
