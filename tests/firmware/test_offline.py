@@ -39,7 +39,9 @@ def test_what_happens_without_the_line_is_told_in_order_and_without_a_hole(tmp_p
         (at,) = {i for i, batch in enumerate(told) for e in batch.events(codes.EVENT_STATE) if e[2:] == [4, change]}
         assert minutes[at] <= 1
     widest = max(told, key=lambda batch: batch.header.end_us - batch.header.start_us)
-    assert widest.octets < 5 * 500
+    assert widest.octets <= 600
+    away = [batch for batch in told if batch.header.end_us < told[0].header.start_us + OFFLINE_S * 1_000_000]
+    assert max(batch.octets for batch, wide in zip(told[: len(away)], minutes, strict=False) if wide == 1) <= 500
     for name, answered in (("gateway", True), ("isp-hop", False), ("edge", False)):
         (reading,) = widest.readings(name, slow_targets())
         assert reading[record.SENT] >= 4

@@ -1,14 +1,17 @@
-"""What `linewitness plan cost` says of a plan is what a board then sends, within a tenth: windows, and the rest."""
+"""What `linewitness plan cost` says of a plan is what a board then sends, within a tenth: windows, the rest, and what
+a batch of a minute takes; and that ten quiet minutes in one take hardly more than half of what they took apart."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from collector import Batch
 from virtual_office import BROKER, TIME, VirtualOffice, default_targets, make_plan
 
-from linewitness.cost import Cost, cost
-from linewitness_wire import plan
+from linewitness.cost import HEADER_OCTETS, Cost, cost
+from linewitness_wire import bodies, plan
 from simulations.board.packets import Packet
+from witness import tally, wide
 
 WARM_UP_S, MEASURED_S = 110, 240
 ACK_OCTETS = 40  # the emulation carries TCP's octets without bare acknowledgements
@@ -36,6 +39,7 @@ def test_what_a_plan_costs_is_what_a_board_sends(tmp_path: Path) -> None:
         first = log.count
         office.run_s(MEASURED_S)
         packets = log.since(first)
+        minutes = [batch for batch in office.batches[2:] if not batch.body.events]
     assert {p.verdict for p in packets} <= {"delivered", "on its way"}
     assert {BROKER, *TIME} <= {node.address for node in office.network.topology.nodes.values()}
     for direction in ("up", "down"):
@@ -51,3 +55,20 @@ def test_what_a_plan_costs_is_what_a_board_sends(tmp_path: Path) -> None:
             for protocol in ("udp", "icmp"):
                 measured = octets([p for p in rest if p.protocol == protocol], direction)
                 assert abs(said(found, KINDS[protocol], direction) / measured - 1) < 0.1, protocol
+    assert len(minutes) >= 3
+    for batch in minutes:
+        assert batch.octets <= 1_000
+        assert abs((found.batch_octets - HEADER_OCTETS) / batch.header.counts[2] - 1) < 0.1
+    assert octets_of_ten(minutes) <= 600
+
+
+def octets_of_ten(minutes: list[Batch]) -> int:
+    """Octets of the batch that ten quiet minutes are joined into, the last of these over and over."""
+    header, body = minutes[-1].header, minutes[-1].body
+    long_us = header.end_us - header.start_us
+    joined = tally.Batch(0, long_us, body, True)
+    for i in range(1, 10):
+        joined = wide.join(joined, tally.Batch(i * long_us, (i + 1) * long_us, body, True))
+        assert joined is not None
+    around = minutes[-1].octets - header.counts[2]
+    return around + len(bodies.encode(joined.body, joined.end_us - joined.start_us))
