@@ -12,10 +12,10 @@ disturbed, the loop held up or the back-fill late.
 
 `octets of a quiet batch` stands by its width in minutes, signature, header and body together. With the 18 targets of
 the default plan a minute without the line takes some 400 octets, one with it 525 (each target once a minute; 580 as
-often as the plan wants), ten minutes 430 and 600. Of those, header and signature are 277 (five hashes 170, the signature
-64; an anchor 34 more), a target that does not answer is 5, one that does 14 to 17, a call-quality window 46. Batches of
-up to five minutes keep their windows apart, and are the larger for it: 500 and 790 octets. Bodies of version 1, which
-stated what the batch says already, took 690 and 935 a minute, 710 and 970 in ten.
+often as the plan wants), ten minutes 430 and 600. Of those, header and signature are 277 (four hashes of 34, the
+signature 64; an anchor takes 34 more), a target that does not answer is 5, one that does 14 to 17, a call-quality
+window 46. Batches of up to five minutes keep their windows apart, and are the larger for it: 500 and 790 octets. Bodies
+of version 1, which stated what the batch says already, took 690 and 935 a minute, 710 and 970 in ten.
 """
 
 from __future__ import annotations
