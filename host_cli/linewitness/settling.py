@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from linewitness.settle.calendar import iso
 from linewitness.settle.contract import Contract, load
 from linewitness.settle.engine import settle
 from linewitness.settle.power import MonitorWord
-from linewitness.settle.timeline import Batch, SiteInfo, SiteRecord, read_site
+from linewitness.settle.timeline import Batch, Head, SiteInfo, SiteRecord, read_site
 from linewitness.tickets.events import tickets
 from linewitness_wire import bodies, cose, plan, record
 from linewitness_wire.errors import WireError
@@ -60,8 +60,7 @@ def settle_fleet(
         for site in sorted({e.site for e in ledger.enrolments()}):
             if site not in known:
                 raise CannotDo(f"batches of a site without a file: '{site}'", str(fleet.root / "sites"), "site add")
-            stored = ledger.batches(site, from_us=period[0] - MARGIN_US, to_us=period[1] + MARGIN_US)
-            records.append(read_site(site, read_batches(taken.through(stored)), plans, *period))
+            records.append(read_record(ledger, site, plans, period, taken.through))
         archived = snapshots(ledger)
         posts = read_posts(ledger, archived)
         reported = tickets(ledger)
@@ -135,6 +134,38 @@ def _compared(ledger: Ledger, said: reopened.Record, record_at_us: int | None) -
         name = f"{iso(said.start_us)}/{iso(said.end_us)}"
         ledger.add_item("verdict", name, now.encode(known), record_at_us)
     return reopened.told([*before, now], (said.start_us, said.end_us))
+
+
+def read_record(
+    ledger: Ledger,
+    site: str,
+    plans: Mapping[bytes, plan.Plan],
+    period: tuple[int, int],
+    through: Callable[[Iterable[StoredBatch]], Iterable[StoredBatch]] = iter,
+) -> SiteRecord:
+    """Return what a site's batches say of [start_us, end_us), read one by one: none is held. Raises Refused.
+
+    through: what they pass on their way.
+    """
+
+    def stored() -> Iterator[StoredBatch]:
+        return ledger.batches(site, from_us=period[0] - MARGIN_US, to_us=period[1] + MARGIN_US)
+
+    batches = read_batches(through(stored()))
+    return read_site(site, batches, plans, *period, read_heads(stored()))
+
+
+def read_heads(stored: Iterable[StoredBatch]) -> Iterator[Head]:
+    """Yield what placing the ledger's batches in time takes. Raises Refused for one that can't be read."""
+    for s in stored:
+        try:
+            header = record.decode_header(cose.split(s.cose).payload)
+        except WireError as e:
+            where = f"{s.site}/{s.witness} seq {s.seq}"
+            raise Refused(f"a batch in the ledger can't be read: {e}", where, "linewitness verify") from e
+        yield Head(
+            s.witness, header._replace(previous=b"", plan=b"", firmware=b"", body=b"", anchor=None), s.received_us
+        )
 
 
 def read_batches(stored: Iterable[StoredBatch]) -> Iterator[Batch]:

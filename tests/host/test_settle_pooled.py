@@ -139,6 +139,43 @@ def test_the_order_of_batches_and_sites_changes_nothing() -> None:
     assert told(faults).to_json() == told(faults, shuffle=random.Random(4)).to_json()
 
 
+def sides_of(stories: dict[str, tuple[Fault, tuple[Probe, ...]]]) -> tuple[set[Side], str]:
+    """Settle three hours of sites that each have one fault and a plan of their own; return sides and all reasons."""
+    period = (T0, T0 + 3 * HOUR)
+    records = []
+    for site, (fault, probes) in stories.items():
+        branch = Branch(site, (fault,), probes, duration_us=3 * HOUR, batch_us=MINUTE)
+        records.append(read_site(site, branch.batches(), {branch.plan_hash: branch.plan}, *period))
+    verdicts = settle(records, INFOS, (), [], period).verdicts
+    return {v.side for v in verdicts}, " ".join(r.text for v in verdicts for r in v.reasons)
+
+
+def test_echoes_and_options_that_are_limited_for_a_minute_convict_nobody() -> None:
+    short = Fault(EDGE, START_US, START_US + 2 * MINUTE, ("sip", "icmp"))
+    probes = tuple(p for p in PROBES if (p.host, p.method) != (EDGE, "stamp"))
+    sides, reasons = sides_of(dict.fromkeys(("leeds", "york"), (short, probes)))
+    assert sides == {Side.UNDETERMINED}
+    assert "a limiter of what we ask would look the same" in reasons
+
+
+def test_another_edge_that_fails_at_the_same_time_does_not_agree() -> None:
+    other = "192.0.2.101"
+    probes = tuple(replace(p, host=other) if p.host == EDGE else p for p in PROBES)
+    until_us = START_US + 3 * MINUTE
+    sides, reasons = sides_of({
+        "leeds": (Fault(EDGE, START_US, until_us), PROBES), "york": (Fault(other, START_US, until_us), probes),
+    })  # fmt: skip
+    assert sides == {Side.UNDETERMINED}
+    assert "no healthy witness behind another ISP saw the same" in reasons
+
+
+def test_a_short_failure_that_the_second_method_leaves_open_is_nobodys() -> None:
+    span = (T0, T0 + 2 * MINUTE)
+    words = {"leeds": [Word((T0 - MINUTE, T0 + 9 * MINUTE), None, "no_other_isp", 50, ())]}
+    assert Engine({}, frozenset({"leeds"})).objection("leeds", span) == ""
+    assert Engine(words, frozenset({"leeds"})).objection("leeds", span) != ""
+
+
 # --- calls ----------------------------------------------------------------------------------------------------------
 
 EVERYBODY = ("leeds", "york", "bath", "deal")

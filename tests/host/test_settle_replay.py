@@ -13,11 +13,12 @@ from test_outages import SITE
 from test_settle_command import fleet, store  # noqa: F401
 
 from linewitness.fleet import Fleet
-from linewitness.model import Side
-from linewitness.settle import feeder
+from linewitness.model import Segment, Side
+from linewitness.settle import feeder, pooled
 from linewitness.settle.attribution.attribute import attribute
 from linewitness.settle.attribution.rounds import Rounds
-from linewitness.settle.timeline import SiteRecord, read_site
+from linewitness.settle.attribution.windows import Window
+from linewitness.settle.timeline import Head, SiteRecord, read_site
 from linewitness.settling import settle_fleet
 from simulations.branch import faults, generate, methods, world
 from simulations.branch.feed import Feed
@@ -46,8 +47,8 @@ class Told(NamedTuple):
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
     path: Path = tmp_path_factory.mktemp("world")
-    style = replace(STYLES["home"], isps=2, providers=2, regions=1, rate=40.0, testcalls=1.0)
-    generate.make(generate.Recipe(2, SITES, 1, STEP_S, faults.select(KINDS), style), path)
+    style = replace(STYLES["home"], isps=2, providers=2, regions=1, rate=14.0, testcalls=1.0)
+    generate.make(generate.Recipe(5, SITES, 1, STEP_S, faults.select(KINDS), style), path)
     made = world.open_world(path)
     sites = replayed(made, ROUNDS)
     period = (int(made.t0 * 1e6), int((made.t0 + ROUNDS * STEP_S) * 1e6))
@@ -103,3 +104,32 @@ def test_a_signed_ledger_names_the_provider_only_where_it_was(told: Told, fleet:
             for fault in told.truth if (fault["site"], fault["side"]) == (verdict.site, "provider")
         )  # fmt: skip
     assert {v.side for v in settlement.verdicts} > {Side.CUSTOMER, Side.UNDETERMINED}
+
+
+def test_batches_read_one_by_one_say_what_they_say_held_together(told: Told) -> None:
+    site = told.sites[0]
+    plans = {site.plan_hash: site.plan}
+    heads = [Head(b.witness, b.header, b.received_us) for b in site.batches()]
+    streamed = read_site(site.site, iter(site.batches()), plans, *told.period, iter(heads))
+    held = told.records[site.site]
+    assert feeder.common([streamed], {site.site: info_of(site.line)}) == feeder.common(
+        [held], {site.site: info_of(site.line)}
+    )
+    for name in ("windows", "links", "measured", "boots", "router", "ran", "led", "coverage", "findings"):
+        assert getattr(streamed, name) == getattr(held, name)
+    assert [s.samples(*told.period) for s in streamed.series] == [s.samples(*told.period) for s in held.series]
+
+
+def test_a_ledger_judged_in_windows_is_judged_as_a_whole(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    infos = {s.site: info_of(s.line) for s in told.sites}
+    whole = pooled.ask(list(told.records.values()), infos, (), told.period)
+    parts = [Window(0, 160, 0, 130, 100), Window(100, ROUNDS, 130, ROUNDS, None)]
+    monkeypatch.setattr(pooled, "windows", lambda *_: parts)
+    cut = pooled.ask(list(told.records.values()), infos, (), told.period)
+    ends_us = told.period[0] + 100 * STEP_S * 1_000_000
+    assert whole.heard == cut.heard == set(told.records)
+    for site in told.records:
+        early = [(w.span, w.segment) for w in whole.words.get(site, ()) if w.span[1] < ends_us]
+        assert early == [(w.span, w.segment) for w in cut.words.get(site, ()) if w.span[1] < ends_us]
+    accused = {w.rule for words in cut.words.values() for w in words if w.segment is Segment.PROVIDER}
+    assert accused <= {w.rule for words in whole.words.values() for w in words if w.segment is Segment.PROVIDER}

@@ -10,8 +10,7 @@ from linewitness.evidence.ledgered import taken
 from linewitness.model import QualityWindow, Settlement
 from linewitness.report.deadlines import deadlines
 from linewitness.report.facts import Checkpoint, Context, SiteFacts
-from linewitness.settle.timeline import read_site
-from linewitness.settling import MARGIN_US, read_batches, read_contracts, read_plans
+from linewitness.settling import read_contracts, read_plans, read_record
 
 if TYPE_CHECKING:
     from linewitness.fleet import Fleet
@@ -54,6 +53,5 @@ def windows(fleet: Fleet, settlement: Settlement) -> list[QualityWindow]:
     with fleet.ledger() as book:
         plans = dict(read_plans(book))
         for site in settlement.sites:
-            stored = book.batches(site, from_us=period[0] - MARGIN_US, to_us=period[1] + MARGIN_US)
-            result += read_site(site, read_batches(stored), plans, *period).windows
+            result += read_record(book, site, plans, period).windows
     return result

@@ -18,7 +18,7 @@ no site of the fleet was ever served.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -42,6 +42,7 @@ from linewitness.settle.series import Series
 from linewitness.settle.timeline import RouterWord, SiteInfo, SiteRecord
 from linewitness_wire import codes as wire
 
+MOST_OF_A_ROUND = 0.5
 WORST_MOS = 1.0  # of a call in which nothing is heard
 ECHOES = 10  # in a round: fewer are too coarse to stand for a stream's loss
 DARK = ("anchor1_loss", "anchor2_loss", "anchor3_loss", "edge_loss", "media_loss_up", "media_loss_down",
@@ -80,18 +81,30 @@ def rounds(record: SiteRecord, info: SiteInfo, period: Interval, fleet: Common |
     """Return what a site's witnesses saw in [start_us, end_us), round by round. fleet: None where the site is alone."""
     fleet = common([record], {record.site: info}) if fleet is None else fleet
     grid = Grid(period)
-    measured = np.zeros(grid.count, bool)
     columns: dict[str, Column] = {}
-    for witness in sorted(record.measured, key=lambda w: (-length(record.measured[w]), w)):
-        here = grid.shares(intersect(record.measured[witness], [period])) >= 0.5
-        here &= grid.shares(intersect(record.vague.get(witness, ()), [period])) == 0  # nobody knows which round it was
-        speaks = here & ~measured
-        if not speaks.any():
-            continue
+    for witness, speaks in _speakers(grid, record, period):
         for name, values in _columns(grid, record, witness, info, fleet).items():
             columns[name] = np.where(speaks, values, columns.get(name, np.nan))
-        measured |= here
+    measured = measured_rounds(record, period)
     return Rounds(_facts(record, info, fleet), grid.start_us / 1e6, STEP_US / 1e6, measured, columns)
+
+
+def measured_rounds(record: SiteRecord, period: Interval) -> Flags:
+    """Return which rounds of [start_us, end_us) some witness of the site measured, and the clock places."""
+    grid = Grid(period)
+    return np.logical_or.reduce([np.zeros(grid.count, bool), *(here for _, here in _speakers(grid, record, period))])
+
+
+def _speakers(grid: Grid, record: SiteRecord, period: Interval) -> Iterator[tuple[str, Flags]]:
+    """Yield (witness, the rounds that it speaks for): the one that measured most first, the others where it did not."""
+    told = np.zeros(grid.count, bool)
+    for witness in sorted(record.measured, key=lambda w: (-length(record.measured[w]), w)):
+        here = grid.shares(intersect(record.measured[witness], [period])) >= MOST_OF_A_ROUND
+        # Where the clock is that vague nobody knows which round it was.
+        here &= grid.shares(intersect(record.vague.get(witness, ()), [period])) == 0
+        if (here & ~told).any():
+            yield witness, here & ~told
+        told |= here
 
 
 def posts(current: Sequence[OutagePost]) -> list[Post]:

@@ -1,12 +1,13 @@
 """Whose side was it: what one site suspects, held against the other sites of the same provider.
 
 The provider is named only where all of this holds for the very same seconds:
-  1. two independent methods fell silent together, signalling among them, or signalling answered that it fails (5xx) -
+  1. two independent methods fell silent together, signalling among them (echoes and OPTIONS, which one limiter may
+     drop, only where the pooled engine says so too), or signalling answered that it fails (5xx) -
      or media alone, or signalling alone failed and the pooled engine (settle.pooled) names the provider for it;
   2. the site's own controls were clean: gateway, ISP's first hop, two anchors in different networks, and the own
      reflector or a second provider with the call's kind of packets;
-  3. a healthy witness behind another ISP saw the same, beginning or ending together with it - or signalling answered
-     5xx and the provider's own post speaks of that time;
+  3. a healthy witness behind another ISP saw the same of the same edge, beginning or ending together with it - or
+     signalling answered 5xx and the provider's own post speaks of that time;
   4. no other site reached the same edge meanwhile, and no test call came about there;
   5. the pooled engine does not object: it names nobody else, and of a failure that it must have seen it says the same.
 The carrier is named only where calls over it failed at two sites behind two ISPs while those inside the network came
@@ -132,6 +133,7 @@ def _agrees(a: Suspicion, b: Suspicion, infos: Mapping[str, SiteInfo]) -> bool:
         and (a.kind != "carrier" or (mine.carrier == theirs.carrier and mine.carrier is not None))
         and mine.isp != theirs.isp
         and alike
+        and (a.kind == "carrier" or not set(a.hosts).isdisjoint(b.hosts))  # another edge's failure is another failure
         and _nameable(b)
         and overlaps(a.hull, b.hull)
         and (_meet(a.start, b.start) or _meet(a.end, b.end))
@@ -234,6 +236,8 @@ def _against(fleet: Fleet, suspicion: Suspicion, part: _Part, word: Word | None,
         result.append(Reason(text))
     elif suspicion.kind == "one_method" or (suspicion.kind in KIND_OF and not named):
         result.append(Reason("one kind of probe alone convicts nobody: a filter or a limiter would look the same"))
+    elif suspicion.kind == "dark" and not named and all(m == "icmp" or m.startswith("sip") for m in suspicion.methods):
+        result.append(Reason("only echoes and OPTIONS are seen to fail: a limiter of what we ask would look the same"))
     for control in suspicion.controls:
         if control.clean is None:
             result.append(Reason(f"control not measured in these seconds: {control.name}", control.readings))

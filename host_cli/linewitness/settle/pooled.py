@@ -1,22 +1,26 @@
 """The second method: what the pooled engine (settle.attribution) says of the very readings that a ledger holds.
 
 It sees whole minutes of all sites of the fleet side by side, calibrated on what a healthy day shows, while the rules
-on samples (settle.local, settle.pool) see single probes. It gives a side; the samples give the ends. It is asked only
-of sites that it has seen for LEAST_ROUNDS, and its silence counts only where a failure had SEEN_ROUNDS whole rounds.
+on samples (settle.local, settle.pool) see single probes. A long time is judged window by window. It gives a side; the
+samples give the ends. It is asked only of sites that it has seen for LEAST_ROUNDS, and its silence counts only where a
+failure had SEEN_ROUNDS whole rounds.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from linewitness.model import SIDE_OF, OutagePost, Segment, Side
 from linewitness.settle import feeder
 from linewitness.settle.attribution import found as sides
 from linewitness.settle.attribution.attribute import attribute
 from linewitness.settle.attribution.found import Found
-from linewitness.settle.grid import STEP_US
+from linewitness.settle.attribution.rounds import Rounds
+from linewitness.settle.attribution.windows import Window, attribute_onward, windows
+from linewitness.settle.grid import STEP_US, Grid
 from linewitness.settle.intervals import Interval, intersect, length
 from linewitness.settle.timeline import SiteInfo, SiteRecord
 
@@ -121,7 +125,10 @@ class Engine:
         for word in self.about(site, span):
             if word.segment not in (None, Segment.PROVIDER) and shares[word.segment] >= SOME:
                 return f"all sites side by side say otherwise: {word.text}"
-        if span[1] - span[0] < SEEN_ROUNDS * STEP_US or shares.get(Segment.PROVIDER, 0.0) >= SOME:
+        if shares.get(Segment.PROVIDER, 0.0) >= SOME:
+            return ""
+        short = span[1] - span[0] < SEEN_ROUNDS * STEP_US
+        if short and shares.get(None, 0.0) < SOME:
             return ""
         undecided = next((w for w in self.about(site, span) if w.segment is None), None)
         return "all sites side by side do not show that it was the provider" + (
@@ -141,16 +148,22 @@ def ask(
     records: Sequence[SiteRecord], infos: Mapping[str, SiteInfo], posts: Sequence[OutagePost], period: Interval
 ) -> Engine:
     """Return what the engine says of a fleet in [start_us, end_us). Deterministic, whatever the order of records."""
-    fed = []
     fleet = feeder.common(records, infos)
-    for record in sorted(records, key=lambda r: r.site):
-        rounds = feeder.rounds(record, infos[record.site], period, fleet)
-        if int(rounds.measured.sum()) >= LEAST_ROUNDS:
-            fed.append(rounds)
+    fed = [
+        record for record in sorted(records, key=lambda r: r.site)
+        if int(feeder.measured_rounds(record, period).sum()) >= LEAST_ROUNDS
+    ]  # fmt: skip
+
+    def sites(window: Window) -> Iterator[Rounds]:
+        span = (period[0] + window.first * STEP_US, min(period[0] + window.last * STEP_US, period[1]))
+        return (feeder.rounds(record, infos[record.site], span, fleet) for record in fed)
+
+    judge = partial(attribute, posts=feeder.posts(posts), blocks_told=True)
     words: defaultdict[str, list[Word]] = defaultdict(list)
-    for found in attribute(fed, feeder.posts(posts), blocks_told=True) if fed else ():
-        words[found.site].append(_word(found))
-    return Engine(dict(words), frozenset(r.facts.site for r in fed))
+    if fed:
+        for found in attribute_onward(windows(Grid(period).count, STEP_US / 1e6, len(fed)), sites, judge):
+            words[found.site].append(_word(found))
+    return Engine(dict(words), frozenset(record.site for record in fed))
 
 
 def _word(found: Found) -> Word:

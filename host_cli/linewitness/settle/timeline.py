@@ -16,6 +16,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import NamedTuple
 
 from linewitness.model import Bounds, Coverage, Fate, Finding, QualityWindow, Segment
 from linewitness.settle.intervals import Interval, intersect, length, subtract, union
@@ -152,17 +153,40 @@ class SiteRecord:
         return union(i for intervals in self.measured.values() for i in intervals)
 
 
+class Head(NamedTuple):
+    """What placing a batch in time takes of it."""
+
+    witness: str
+    header: Header
+    received_us: int
+
+
 def read_site(
-    site: str, batches: Iterable[Batch], plans: Mapping[bytes, plan.Plan], start_us: int, end_us: int
+    site: str,
+    batches: Iterable[Batch],
+    plans: Mapping[bytes, plan.Plan],
+    start_us: int,
+    end_us: int,
+    heads: Iterable[Head] | None = None,
 ) -> SiteRecord:
-    """Return the record of a site for [start_us, end_us). plans: SHA-256 -> Plan."""
+    """Return the record of a site for [start_us, end_us). plans: SHA-256 -> Plan.
+
+    heads: those of all the batches, which then come in the order of their chains and are read one by one; without them
+    the batches may come in any order, and are held.
+    """
+    if heads is None:
+        batches = sorted(batches, key=lambda b: (b.witness, b.header.boot, b.header.seq))
+        heads = [Head(b.witness, b.header, b.received_us) for b in batches]
     result = SiteRecord(site)
-    by_witness: dict[str, list[Batch]] = defaultdict(list)
+    boots: dict[str, dict[int, list[tuple[Header, int]]]] = defaultdict(lambda: defaultdict(list))
+    for head in heads:
+        boots[head.witness][head.header.boot].append((head.header, head.received_us))
+    readers = {w: _WitnessReader(result, w, plans, start_us, end_us, boots.pop(w)) for w in sorted(boots)}
     for batch in batches:
-        by_witness[batch.witness].append(batch)
-    for witness in sorted(by_witness):
-        ordered = sorted(by_witness[witness], key=lambda b: (b.header.boot, b.header.seq))
-        _WitnessReader(result, witness, plans, start_us, end_us).read(ordered)
+        if batch.witness in readers:
+            readers[batch.witness].read(batch)
+    for reader in readers.values():
+        reader.finish()
     for series in result.series:
         series.sort()
     result.series.sort(key=lambda s: s.key)
@@ -178,7 +202,13 @@ class _WitnessReader:
     """Reads the batches of one witness into a SiteRecord."""
 
     def __init__(
-        self, into: SiteRecord, witness: str, plans: Mapping[bytes, plan.Plan], start_us: int, end_us: int
+        self,
+        into: SiteRecord,
+        witness: str,
+        plans: Mapping[bytes, plan.Plan],
+        start_us: int,
+        end_us: int,
+        boots: Mapping[int, list[tuple[Header, int]]],
     ) -> None:
         self.into = into
         self.witness = witness
@@ -196,20 +226,22 @@ class _WitnessReader:
         self.trimmed = 0
         self.link_up: bool | None = None
 
-    def read(self, batches: list[Batch]) -> None:
-        boots: dict[int, list[Batch]] = defaultdict(list)
-        for batch in batches:
-            boots[batch.header.boot].append(batch)
+        self.clocks: dict[int, BootClock] = {}
+        self.boot: int | None = None
         for boot in sorted(boots):
-            clock, findings = boot_clock(self.who, [(b.header, b.received_us) for b in boots[boot]])
-            self.into.findings += findings
-            self.link_up = None
-            began = clock.place(0)
+            self.clocks[boot], findings = boot_clock(self.who, boots[boot])
+            into.findings += findings
+            began = self.clocks[boot].place(0)
             if began is not None:
-                self.into.ran.append(Ran(self.witness, boot, _middle(began)))
-            for batch in boots[boot]:
-                self._read_batch(batch, clock)
-        self._finish()
+                into.ran.append(Ran(witness, boot, _middle(began)))
+
+    def read(self, batch: Batch) -> None:
+        """Read one batch, later ones after earlier ones; one that came while its site was being read is left out."""
+        boot = batch.header.boot
+        if boot != self.boot:
+            self.boot, self.link_up = boot, None
+        if boot in self.clocks:
+            self._read_batch(batch, self.clocks[boot])
 
     def _read_batch(self, batch: Batch, clock: BootClock) -> None:
         header = batch.header
@@ -345,7 +377,8 @@ class _WitnessReader:
             text = f"seq {header.seq}: the journal was full, the bodies of {event[4]} batches ({event[2]}-{event[3]})"
             self.into.findings.append(Finding("trimmed", self.who, at.latest_us, text + " were dropped"))
 
-    def _finish(self) -> None:
+    def finish(self) -> None:
+        """Hand over what only all batches together tell."""
         edges = [(self.start_us - SEAM_US, self.start_us), (self.end_us, self.end_us + SEAM_US)]
         measured = intersect(_joined([*self.measured, *edges] if self.measured else []), [(self.start_us, self.end_us)])
         self.into.series += self.series.values()
