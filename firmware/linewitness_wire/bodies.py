@@ -26,6 +26,7 @@ from .errors import NotCanonical, OutOfRange, WireError
 VERSION = 2
 
 _COUNTS = (record.SELF_DELAYED, record.LATE, record.DUPLICATE, record.REORDERED, record.MALFORMED)
+_MADE_UP = (record.TARGET, record.SPAN_US, record.RTT_US)  # in full they may be out of range
 
 
 def encode(body: record.Body, span_us: int) -> bytes:
@@ -51,26 +52,28 @@ def decode(octets: bytes, span_us: int) -> record.Body:
     if len(octets) > record.BODY_MAX_OCTETS:
         raise OutOfRange("body: wanted at most %d octets, got %d" % (record.BODY_MAX_OCTETS, len(octets)))
     fields = record.versioned_map(octets, 3, VERSION, "body")
-    readings = fields[1]
-    if fields[0] == VERSION and isinstance(readings, list):
-        readings = _lengthen_all(readings, span_us)
-    body = record.Body(readings, fields[2])
-    check(body)
-    return body
+    body = record.Body(fields[1], fields[2])
+    if fields[0] != VERSION:
+        check(body)
+        return body
+    _check_each(body.events, "event", record.check_event)
+    record.check_array(body.readings, None, "readings")
+    return record.Body(_lengthen_all(body.readings, span_us), body.events)
 
 
 def check(body: record.Body) -> None:
     """Return nothing; raise a WireError for a reading (in full) or an event that no witness may sign."""
-    for items, what, check_item in (
-        (body.readings, "reading", record.check_reading),
-        (body.events, "event", record.check_event),
-    ):
-        record.check_array(items, None, what + "s")
-        for i, item in enumerate(items):
-            try:
-                check_item(item)
-            except WireError as e:
-                raise type(e)("%s %d: %s" % (what, i, e))
+    _check_each(body.readings, "reading", record.check_reading)
+    _check_each(body.events, "event", record.check_event)
+
+
+def _check_each(items: list, what: str, check_item) -> None:
+    record.check_array(items, None, what + "s")
+    for i, item in enumerate(items):
+        try:
+            check_item(item)
+        except WireError as e:
+            raise type(e)("%s %d: %s" % (what, i, e))
 
 
 def read(header: record.Header, octets: bytes) -> record.Body:
@@ -106,9 +109,8 @@ def _lengthen_all(readings: list, span_us: int) -> list:
         try:
             record.check_fields(short)
             reading = _lengthen(short, before, span_us)
-            record.check_reading(reading)
-            if _shorten(reading, before, span_us) != short:
-                raise NotCanonical("states what it would be without")
+            record.check_fields({key: reading[key] for key in _MADE_UP if key in reading})
+            record.check_relations(reading)
         except WireError as e:
             raise type(e)("reading %d: %s" % (i, e))
         before = reading[record.TARGET]
@@ -123,7 +125,13 @@ def _lengthen(short: dict, before: int, span_us: int) -> dict:
         p95 = rtt[0] + rtt[2]
         reading[record.RTT_US] = [rtt[0], rtt[0] + rtt[1], p95, p95 + rtt[3]]
     for key, value in _usual(reading, before, span_us):
-        reading.setdefault(key, value)
+        if key not in short:
+            reading[key] = value
+        elif short[key] == value:
+            raise NotCanonical("%s: states what it would be without" % record.reading_name(key))
+    for key in _COUNTS:
+        if short.get(key) == 0:
+            raise NotCanonical("%s: states a count of 0" % record.reading_name(key))
     return reading
 
 

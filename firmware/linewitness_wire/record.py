@@ -243,6 +243,11 @@ _STRINGS = {PEER: 6, MAPPED: 6}
 def check_reading(reading: dict) -> None:
     """Return nothing; raise a WireError unless the fields fit their types, ranges and one another."""
     check_fields(reading)
+    check_relations(reading)
+
+
+def check_relations(reading: dict) -> None:
+    """Return nothing; raise OutOfRange unless its fields, each right by itself, fit one another."""
     for key in (TARGET, START_US, SPAN_US):
         if key not in reading:
             raise OutOfRange("%s is missing" % reading_name(key))
@@ -284,7 +289,7 @@ def check_fields(reading: dict) -> None:
 def _check_counts(reading: dict) -> None:
     sent = reading[SENT]
     answered = reading[ANSWERED]
-    if answered + reading.get(SELF_DELAYED, 0) > sent:
+    if answered < 0 or answered + reading.get(SELF_DELAYED, 0) > sent:
         raise OutOfRange("answered %d and self_delayed of %d sent" % (answered, sent))
     if reading.get(LATE, 0) > answered:
         raise OutOfRange("late %d of %d answered" % (reading[LATE], answered))
