@@ -14,7 +14,7 @@ from test_settle_command import fleet, run, store  # noqa: F401
 from linewitness.fleet import Fleet
 from linewitness.model import OutagePost, Segment, Settlement, Side
 from linewitness.report import words
-from linewitness.settle import reopened
+from linewitness.settle import pooled, reopened
 from linewitness.settle.account import QUALITY
 from linewitness.settle.engine import settle
 from linewitness.settle.pool import MEDIA_ONLY, NOT_EXCLUDED, SIGNALLING_ONLY
@@ -236,6 +236,25 @@ def test_calls_that_fail_while_options_are_answered_are_told_and_accuse_nobody()
         assert contains(verdict.start, CALLS_US)
         assert contains(verdict.end, CALLED_US)
         assert ECHO in verdict.reasons[0].text
+
+
+@pytest.mark.parametrize("code", [503, None])
+def test_calls_inside_and_over_the_carrier_that_fail_together_are_nobodys_by_either_method(code: int | None) -> None:
+    fault = Fault(EDGE, CALLS_US, CALLED_US, ("call",), code)
+    settlement = told(carrier(fault), EVERYBODY, hours=7)
+    assert [(v.site, v.side, v.candidates) for v in settlement.verdicts] == [
+        (site, Side.UNDETERMINED, (Side.CUSTOMER, Side.PROVIDER)) for site in ("leeds", "york")
+    ]  # fmt: skip
+    for verdict in settlement.verdicts:
+        assert any("behind another ISP, failed meanwhile as well" in r.text for r in verdict.reasons)
+        assert not any("no healthy witness" in r.text for r in verdict.reasons)
+    records = []
+    for site in EVERYBODY:
+        branch, batches = batches_of(site, (fault,) if site in ("leeds", "york") else (), 7)
+        records.append(read_site(site, batches, {branch.plan_hash: branch.plan}, T0, T0 + 7 * HOUR))
+    words = pooled.ask(records, INFOS, (), (T0, T0 + 7 * HOUR)).words
+    assert sorted(words) == ["leeds", "york"]
+    assert all([(w.side, w.rule) for w in said] == [(Side.UNDETERMINED, "calls_or_rule")] for said in words.values())
 
 
 # --- calls that break up --------------------------------------------------------------------------------------------

@@ -243,7 +243,11 @@ def _against(fleet: Fleet, suspicion: Suspicion, part: _Part, word: Word | None,
             result.append(Reason(f"control not measured in these seconds: {control.name}", control.readings))
         elif not control.clean:
             result.append(Reason(f"control failed as well: {control.name}", control.readings))
-    if not part.agreeing and not (suspicion.kind == "errors" and admitted):
+    beside = _calls_beside(fleet, suspicion)
+    result += [
+        Reason(f"test calls of site {o.site}, behind another ISP, failed meanwhile as well", o.dead) for o in beside
+    ]
+    if not part.agreeing and not beside and not (suspicion.kind == "errors" and admitted):
         result.append(Reason("no healthy witness behind another ISP saw the same in the same seconds"))
     if suspicion.kind in CALL_KINDS:
         return result + (_against_carrier(fleet, suspicion, part, named) if suspicion.kind == "carrier" else [])
@@ -252,6 +256,16 @@ def _against(fleet: Fleet, suspicion: Suspicion, part: _Part, word: Word | None,
     if called := calls_made(fleet, suspicion.site, part.core):
         result.append(Reason("test calls inside the provider's network came about in these seconds", called))
     return result
+
+
+def _calls_beside(fleet: Fleet, suspicion: Suspicion) -> list[Suspicion]:
+    """Return who else's calls failed while signalling was answered: they agree, but accuse nobody either."""
+    mine = fleet.infos[suspicion.site]
+    return [
+        o for o in fleet.suspicions
+        if suspicion.kind == o.kind == "calls" and overlaps(o.hull, suspicion.hull)
+        and fleet.infos[o.site].provider == mine.provider and fleet.infos[o.site].isp != mine.isp
+    ]  # fmt: skip
 
 
 def _against_carrier(fleet: Fleet, suspicion: Suspicion, part: _Part, named: bool) -> list[Reason]:
