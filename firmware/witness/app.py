@@ -80,7 +80,7 @@ class App:
         self.resolver = Resolver(self.control, clock, board.urandom, self._resolvers(), hosts=config.hosts)
         self.public = Public(event)
         self.probes: dict = {}  # {method: probe}: those that a plan of this boot has needed
-        self._room = Room(self.quiet)
+        self._room = Room(self.quiet, make_probe)
         self.icmp: "IcmpSocket | None" = None
         if not self._safe:
             self._open_icmp()
@@ -115,24 +115,18 @@ class App:
 
     def _make_probes(self) -> None:
         """Make what the plan in force needs and no plan before it did."""
-        from .probing import Parts, make_probe
+        from .probing import Parts
 
         parts = Parts(
             socket, self.clock, self.link, self.control, self.media, self.icmp, self.quiet, self.board.urandom,
             self.config, self.public.told,
         )  # fmt: skip
-
-        def make(method: int):
-            from .probing import make_probe
-
-            forget("probing")
-            return make_probe(method, parts)
-
+        self._room.parts = parts
         for target in () if self._safe else self.plan.targets:
             method = target.method
             if method not in self.probes:
                 if self._in_place and modules_of(method):
-                    self.probes[method] = OnDemand(method, make, self._room)
+                    self.probes[method] = OnDemand(method, self._room)
                 else:
                     probe = make_probe(method, parts)
                     if probe is not None:
@@ -269,6 +263,14 @@ class App:
 
         expect()
         restart()
+
+
+def make_probe(method: int, parts):
+    """Make the probe of a method; None where there is none."""
+    from . import probing
+
+    forget("probing")
+    return probing.make_probe(method, parts)
 
 
 def log(text: str, error: "Exception | None" = None) -> None:

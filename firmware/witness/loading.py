@@ -100,10 +100,12 @@ class SignerOnDemand:
 
 class Room:
     """What is shared by all that is loaded on demand. While `quiet` (see witness.sockets) is taken, nothing is loaded
-    but by who has it."""
+    but by who has it. make_probe(method, parts): see witness.probing; parts may change with the plan."""
 
-    def __init__(self, quiet) -> None:
+    def __init__(self, quiet, make_probe) -> None:
         self.quiet = quiet
+        self.make_probe = make_probe
+        self.parts: tuple = ()
         self.window = asyncio.Lock()
         self.rare = asyncio.Lock()
         self.probes: "list[OnDemand]" = []
@@ -125,16 +127,15 @@ class Room:
 class OnDemand:
     """Stands for a method's probe (see witness.probes), whose attributes are kept while its code is not in memory."""
 
-    def __init__(self, method: int, make, room: Room) -> None:
-        """make(method): a new probe."""
+    _took_us: "int | None" = None  # of the round that comes next
+
+    def __init__(self, method: int, room: Room) -> None:
         self._method = method
-        self._make = make
         self._room = room
         self._probe = None
         self.rounds = 0  # on their way
         self._kept: dict = {}
         self._loaded: "list[str]" = []
-        self._took_us: "int | None" = None
         room.probes.append(self)
 
     async def run(self, target, address: str):
@@ -169,7 +170,9 @@ class OnDemand:
         if self.rounds:
             return
         if self._probe is not None:
-            self._kept = self._probe.__dict__  # type: ignore[unreachable]  # it may be anything
+            known = self._probe.__dict__  # type: ignore[unreachable]  # it may be anything
+            given = [part for part in self._room.parts if part is not None]  # ... anew when it is made again
+            self._kept = {name: known[name] for name in known if not any(known[name] is part for part in given)}
             self._probe = None
         forget(*self._loaded)
         self._loaded = []
@@ -181,6 +184,8 @@ class OnDemand:
     def extras(self, target) -> dict:
         """What the probe has for the target's reading."""
         loaded = self._probe is not None
+        if not loaded and not self._kept:
+            return {}  # no round of it has run
         for name in () if loaded else modules_of(self._method):
             self._load(name)
         extras = self._made().extras(target)
@@ -203,7 +208,8 @@ class OnDemand:
 
     def _made(self):
         if self._probe is None:
-            self._probe = probe = self._make(self._method)
+            room = self._room
+            self._probe = probe = room.make_probe(self._method, room.parts)
             for name in self._kept:
                 setattr(probe, name, self._kept[name])
             self._kept = {}

@@ -57,7 +57,9 @@ async def main():
     config = Config("leeds", "w1", "b", {}, {}, b"", [], [], {"sip": "probe7:s3cret-Pass"}, {})
     parts = Parts(socket, clock, link, control, media, None, quiet, os.urandom, config, None)
     told = {"more_udp": more}
-    call = OnDemand(codes.METHOD_CALL, lambda method: make_probe(method, parts), Room(quiet))
+    room = Room(quiet, make_probe)
+    room.parts = parts
+    call = OnDemand(codes.METHOD_CALL, room)
     options = {plan.OPTION_EXTENSION: "9196", plan.OPTION_SECONDS: 3, plan.OPTION_ECHO: 1, plan.OPTION_NAME: "lab",
                plan.OPTION_SECRET: "sip", plan.OPTION_REGISTER: 1}
     for _ in range(3):  # on a busy machine most packets of a call may be void

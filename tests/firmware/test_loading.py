@@ -20,11 +20,12 @@ class Target:
     name = "t"
 
 class Probe:  # stands for any: what it knows is its attributes
-    def __init__(self, method):
-        self.method, self.rounds, self.together, self._retry_at_us = method, 0, 0, {}
+    def __init__(self, method, parts):
+        self.method, self.rounds, self._retry_at_us, self.told = method, 0, {}, parts[0]
     async def run(self, target, address):
         global most
         self.rounds += 1
+        self.told["runs"] = self.told.get("runs", 0) + 1
         going.append(self.method)
         most = max(most, len([method for method in going if method in rare]))
         seen[self.method] = loaded(self.method)
@@ -49,9 +50,10 @@ def left(method):
     return [name for name in modules_of(method) if "witness." + name in sys.modules]
 
 async def main():
-    told, room = {}, Room(Quiet())
+    told, room = {}, Room(Quiet(), Probe)
+    room.parts = (told,)
     methods = rare + (codes.METHOD_STAMP, codes.METHOD_CALL, codes.METHOD_SIP_UDP, codes.METHOD_DNS)
-    probes = {method: OnDemand(method, Probe, room) for method in methods}
+    probes = {method: OnDemand(method, room) for method in methods}
     sip, stamp, snmp = probes[codes.METHOD_SIP_UDP], probes[codes.METHOD_STAMP], probes[codes.METHOD_SNMP]
     told["before"] = [left(method) for method in methods]
     told["first"] = await snmp.run(Target, "a")
@@ -75,6 +77,8 @@ async def main():
     told["seen"] = [seen.get(method, "never") for method in methods if method != codes.METHOD_DNS]
     told["all over"] = [left(method) for method in methods]
 
+    run = [method for method in methods if method != codes.METHOD_DNS]
+    told["rounds"] = told["runs"], sum([probes[method].extras(Target)["rounds"] for method in run])
     plain = Signer(bytes(range(32)), lambda n: bytes(n))
     forget(*CRYPTO)
     signer = SignerOnDemand(bytes(range(32)), lambda n: bytes(n), room)
@@ -106,6 +110,7 @@ def test_what_a_probe_knows_is_kept_from_one_round_to_the_next(told: dict[str, A
     assert [told["first"], told["second"]] == [[1, "a"], [2, "b"]]
     assert told["extras"] == {"rounds": 2}
     assert told["retry"] == [7, 0]
+    assert told["rounds"] == [12, 12]
 
 
 def test_a_round_that_fails_leaves_nothing_behind(told: dict[str, Any]) -> None:
