@@ -103,7 +103,7 @@ def count(made: World, path: Path) -> Count:
 
 def _key(found: Found, t0: float) -> tuple[str, str, str, float, float]:
     """Return site, side, rule and ends in rounds."""
-    start, end = (round((at_s - t0) / STEP_S, 1) for at_s in (found.start_s, found.end_s))
+    start, end = (round(float(at_s - t0) / STEP_S, 1) for at_s in (found.start_s, found.end_s))
     return found.site, found.side, found.rule, start, end
 
 
