@@ -275,6 +275,15 @@ def test_who_refuses_our_requests_may_refuse_our_calls_and_media() -> None:
     assert PROVIDER not in sides(attribute(sites))
 
 
+def test_a_server_that_answers_every_request_with_404_refuses_nothing() -> None:
+    sites = fleet()
+    for one in sites:
+        one.columns["edge_code"][:] = 404.0
+        put(one, AT, media_loss_up=1, media_loss_down=1)
+        fail_calls(one, AT, "inside", "carrier")
+    assert sides(attribute(sites)) == {PROVIDER}
+
+
 def test_one_isps_way_and_a_site_elsewhere_by_chance_are_not_the_provider() -> None:
     sites = [site(f"s{i:02}", "a" if i < 3 else "b") for i in range(17)]
     for one in sites[:5]:

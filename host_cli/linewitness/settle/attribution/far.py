@@ -212,7 +212,7 @@ def _provider(fleet: Fleet, pool: Pool, e: Episode) -> None:
         if e.kind == "whole" and set_up and e.media_loss >= DEAD_MEDIA:
             e.side, e.rule = "none", "edge_degraded"
         elif e.refused > MOSTLY:
-            e.rule, e.candidates = "asking_refused", ("none", PROVIDER)  # who refuses us may refuse our calls as well
+            e.rule, e.candidates = "asking_refused", ("none", PROVIDER)  # who bans us bans our calls as well
         elif _long_silent(fleet, e):
             _media_alone(pool, e, echoes=False)  # who does not answer one of our requests may not answer the other
         elif e.kind == "media" or set_up:

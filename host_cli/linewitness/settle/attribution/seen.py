@@ -174,7 +174,8 @@ def _signalling(rounds: Rounds, out: dict[str, Column]) -> None:
     c = rounds.column
     code = c("edge_code")
     error = (code >= ERROR_CODES[0]) & (code < ERROR_CODES[1])
-    refused = np.isin(code, REFUSED_CODES)
+    # Some servers answer every OPTIONS with 404 or 405 and serve calls: a refusal is what is not their usual answer.
+    refused = np.isin(code, REFUSED_CODES) & (code != _usual_code(code, c("edge_sip")))
     share = np.where(error, np.minimum(c("edge_sip"), 0.5), c("edge_sip"))
     # What a single packet survives on the way; where the provider's media is dead, the best of the others tells.
     through = 1 - fmin(out["media_loss_both"], out["reflector_loss_both"], out["second_loss"])
@@ -184,6 +185,12 @@ def _signalling(rounds: Rounds, out: dict[str, Column]) -> None:
     out["sip_refused"] = np.where(np.isnan(code), np.nan, refused)
     out["edge2_sip"] = np.clip((1 - alive(1 - c("edge2_sip"))) / through, 0, 1)
     out["second_sip"] = np.clip((1 - alive(1 - c("second_sip"))) / through, 0, 1)
+
+
+def _usual_code(code: Column, served: Column) -> float:
+    """Return the code that most rounds in which OPTIONS were served had, NaN where none were."""
+    codes, counts = np.unique(code[(served > 0.5) & (code > 0)], return_counts=True)
+    return float(codes[np.argmax(counts)]) if len(codes) else float("nan")
 
 
 def _calls(rounds: Rounds, out: dict[str, Column]) -> None:
