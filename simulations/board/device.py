@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from simulations.board import machine as vm_machine
 from simulations.board.calls import Calls
@@ -24,6 +24,7 @@ from simulations.board.flash import BlockDevice, Flash, PowerCut
 from simulations.board.machine import Machine, Request
 from simulations.board.nic import Nic
 from simulations.board.nvs import Nvs
+from simulations.board.pauses import FlashPauses
 from simulations.board.ports import EAGAIN
 from simulations.board.profile import EPOCH_S
 from simulations.board.reactor import Reactor
@@ -41,18 +42,6 @@ CONSOLE_FD, TERMINAL_FD = 0, 1
 PIN_CHANGES_KEPT = 256
 # The machine is let out of our sight for so long at most, where turn() was not told until when nobody does anything.
 MOST_IDLE_US = 1_000_000
-PAGE_OCTETS = 256  # of a NOR flash
-
-
-class Stall(NamedTuple):
-    """A time, since that boot, in which the flash held the machine's loop up: from the first erase or program after it
-    had last waited for input to the next such wait. So many erases lie in it, and so many octets were programmed."""
-
-    boot: int
-    begin_us: int
-    end_us: int
-    erases: int
-    programmed_octets: int
 
 
 @dataclass(slots=True)
@@ -74,7 +63,7 @@ class Device:
         self.scheduler = self.reactor.scheduler
         self.unique_id = bytes.fromhex(settings.unique_id) if settings.unique_id else derived_id(settings)
         self._device = BlockDevice(profile.filesystem_kb * 1024, settings.flash)
-        self._device.on_work = self._flash_works
+        self.pauses = FlashPauses(self._device, profile, self.now_us, pausing=settings.flash_pause)
         self._folder = tempfile.TemporaryDirectory(prefix="lwb-") if settings.flash is None else None
         beside = settings.flash or Path(self._folder.name if self._folder else "") / "board"
         self.romfs = Romfs(beside.with_suffix(".romfs"), profile.romfs_kb * 1024 if settings.romfs else 0)
@@ -82,7 +71,7 @@ class Device:
         self.network, addresses = make_network(settings, self.reactor, lambda: self.nic.up)
         mac = b"\x02" + self.unique_id[:5]
         self.nic = Nic(profile, self.scheduler, settings.nic, mac, addresses)
-        self.sockets = SocketTable(profile, self.network, self._changed)
+        self.sockets = SocketTable(profile, self.network, self._answer_poll)
         self.randomness = random.Random(settings.seed) if settings.seed is not None else random.SystemRandom()
         self.calls = Calls(self)
         self.flash: Flash
@@ -90,7 +79,6 @@ class Device:
         self.console = Console(self.reactor, self, settings.repl_port, log)
         self.events: list[dict[str, Any]] = []
         self.boots = 0
-        self.stalls: list[Stall] = []
         self.pins: dict[str, int] = {}
         self.pin_changes: deque[tuple[int, str, int]] = deque(maxlen=PIN_CHANGES_KEPT)
         self.pieces = bytearray()
@@ -111,9 +99,6 @@ class Device:
         self._finished: bytes | None = None
         self._interrupted = False
         self._alone_until_us: int | None = None
-        self._stall_us = 0
-        self._loops = False  # it has waited for input in this boot
-        self._held_up: tuple[int, int, int] | None = None  # since when; erases and octets programmed before that
         self.watchdog = Watchdog(self.scheduler.call_later, lambda: self.reset("WDT_RESET"))
         self._heap_asked: list[Callable[[int], None]] = []
 
@@ -156,9 +141,7 @@ class Device:
         self._poll = None
         self._waits_for_command = self._interrupted = False
         self._command = self._finished = None
-        self._stall_us = 0
-        self._held_up = None
-        self._loops = False
+        self.pauses.forget()
         self.failure = b""
         self.pieces.clear()
         self.watchdog.stop()
@@ -184,9 +167,8 @@ class Device:
         """The file system of a board that is off, as a programmer writes it; without the pauses."""
         if self.machine is not None:
             raise RuntimeError("the board is on")
-        stall_us = self._stall_us
-        yield Flash(self._device, self.profile)
-        self._stall_us = stall_us
+        with self.pauses.unpowered():
+            yield Flash(self._device, self.profile)
 
     @property
     def block_device(self) -> BlockDevice:
@@ -440,17 +422,9 @@ class Device:
         else:
             self.reset("HARD_RESET")
 
-    def _flash_works(self, erases: int, octets: int) -> None:
-        if self._held_up is None and self._loops:
-            self._held_up = (self.now_us(), self._device.erases, self._device.programmed_octets)
-        if self.settings.flash_pause:
-            # A part of a page takes its part of the time, and what each operation costs.
-            pages = max(octets, PAGE_OCTETS // 8) / PAGE_OCTETS if octets else 0
-            self._stall_us += erases * self.profile.erase_ms * 1000 + round(pages * self.profile.program_us)
-
     def _reply(self, status: int, body: bytes = b"") -> None:
         """Answer, after the pause of the flash for the erases and programs that the request has made."""
-        stall_us, self._stall_us = self._stall_us, 0
+        stall_us = self.pauses.take_us()
         if stall_us and self.machine is not None:
             machine = self.machine
             self.scheduler.call_later(stall_us, lambda: self._reply_now(machine, status, body))
@@ -466,7 +440,7 @@ class Device:
         scheduler = self.scheduler
         if not scheduler.virtual or self._heap_asked or self._interrupted or self.console.input:
             return 0
-        if self._held_up is not None:
+        if self.pauses.holds_up:
             return 0  # we want to see when it waits next
         if self.sockets.input_waits():
             return 0
@@ -474,15 +448,8 @@ class Device:
         due_us = scheduler.next_due_us()
         return (limit_us if due_us is None else min(due_us, limit_us)) - self._boot_us
 
-    # Waiting.
-
     def _begin_poll(self, body: bytes) -> None:
-        if self._held_up is not None:
-            begin_us, erases, octets = self._held_up
-            counts = (self._device.erases - erases, self._device.programmed_octets - octets)
-            self.stalls.append(Stall(self.boots, begin_us, self.now_us(), *counts))
-            self._held_up = None
-        self._loops = True
+        self.pauses.loop_waits(self.boots)
         timeout_ms = struct.unpack_from("<i", body)[0]
         watched: dict[int, int] = {}
         for offset in range(4, len(body), 3):
@@ -492,16 +459,14 @@ class Device:
         self._poll = _Poll(watched, until_us)
         self._answer_poll()
 
-    def _changed(self) -> None:
-        self._answer_poll()
-
     def _answer_poll(self) -> None:
         poll = self._poll
         if poll is None:
             return
         ready = b""
+        console = POLLOUT | (POLLIN if self.console.input else 0)
         for fd, wanted in poll.watched.items():
-            happened = self._console_events() if fd == CONSOLE_FD else self.sockets.events(fd)
+            happened = console if fd == CONSOLE_FD else self.sockets.events(fd)
             happened &= wanted | 0x18
             if happened:
                 ready += struct.pack("<HB", fd, happened)
@@ -510,9 +475,6 @@ class Device:
         if ready or over or measure:
             self._poll = None
             self._reply(vm_machine.MEASURE if measure else 0, ready)
-
-    def _console_events(self) -> int:
-        return POLLOUT | (POLLIN if self.console.input else 0)
 
     def counters(self) -> dict[str, Any]:
         """Everything that is counted, for the control channel."""

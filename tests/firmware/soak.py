@@ -192,7 +192,7 @@ def _check_stalls(office: VirtualOffice, account: Account) -> None:
     account.problems += [f"window {window} met {what}" for window, what in disturbed]
     kinds = Counter(each.kind for each in office.disturbances)
     account.signatures, account.handshakes, account.erases = kinds["signature"], kinds["handshake"], kinds["erase"]
-    for stall in office.device.stalls:
+    for stall in office.device.pauses.stalls:
         length_us = stall.end_us - stall.begin_us
         account.most_erases_in_a_stall = max(account.most_erases_in_a_stall, stall.erases)
         if in_slot(stall.begin_us):

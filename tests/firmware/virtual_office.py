@@ -28,9 +28,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from linewitness.device.firmware import compile_firmware
 from linewitness_wire import codes, envelope, plan, record
-from simulations.board.device import Device, Settings, Stall
+from simulations.board.device import Device, Settings
 from simulations.board.emulated import EmulatedNetwork
 from simulations.board.flash import Flash
+from simulations.board.pauses import Stall
 from simulations.board.peers.broker import Broker
 from simulations.board.peers.datagrams import NameServer, SessionReflector, SipServer, TimeServer
 from simulations.board.peers.tls import TlsServer
@@ -451,7 +452,7 @@ class VirtualOffice:
         """When the flash held the loop up for more than STALL_LIMIT_US outside the housekeeping slots."""
         return [
             stall
-            for stall in self.device.stalls
+            for stall in self.device.pauses.stalls
             if stall.end_us - stall.begin_us > STALL_LIMIT_US and not in_slot(stall.begin_us)
         ]
 
