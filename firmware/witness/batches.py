@@ -24,7 +24,7 @@ HOUR_US = 3_600_000_000
 LOOK_US = 1_000_000
 WRITTEN_US = 2_000_000  # of the slot, and a batch is signed and written in it
 # Percent of the journal's room -> the longest batch.
-WIDENED = ((65, 3_600_000_000), (55, 900_000_000), (5, 300_000_000))
+WIDENED = ((51, 3_600_000_000), (42, 900_000_000), (5, 300_000_000))
 WIDER_US = 10_000_000  # what such a batch may be longer: batches don't end on the second
 SPLIT_US = 2_000_000  # what is left after an early end is worth a batch of its own from here on
 
