@@ -64,6 +64,23 @@ def test_an_error_code_is_the_providers_own_word() -> None:
     assert sides(attribute([alone])) == {PROVIDER}
 
 
+def test_an_error_code_speaks_of_its_own_time_and_of_no_silence_before_and_after() -> None:
+    (one,) = fleet(1)
+    put(one, slice(180, 260), edge_sip=0, edge_code=0)
+    put(one, slice(195, 250), edge_code=503)
+    named = [f for f in attribute([one]) if f.side == PROVIDER]
+    assert [(f.first, f.last) for f in named] == [(195, 250)]
+
+
+def test_media_and_echoes_lost_at_two_sites_alone_may_be_two_lines() -> None:
+    sites = fleet(3)
+    for one in sites:
+        lossy(one, AT, 0.3, "media")
+        put(one, AT, edge_loss=0.5)
+    assert sides(attribute(sites, without=frozenset({"calls"}))) == {PROVIDER}
+    assert sides(attribute(sites[:2], without=frozenset({"calls"}))) == {UNDETERMINED}
+
+
 def test_a_refusal_to_be_asked_is_nobodys_fault() -> None:
     sites = fleet()
     for one in sites:

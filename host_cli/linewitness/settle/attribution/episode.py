@@ -10,7 +10,7 @@ import numpy as np
 from linewitness.settle.attribution.fleet import Fleet
 from linewitness.settle.attribution.found import PROVIDER, TRANSIT, UNDETERMINED
 from linewitness.settle.attribution.rounds import ANCHORS, Flags
-from linewitness.settle.attribution.seen import Small
+from linewitness.settle.attribution.seen import Seen, Small
 from linewitness.settle.attribution.tracks import bridged, episodes, runs
 
 OUTSIDE = (TRANSIT, PROVIDER)
@@ -75,7 +75,10 @@ def far_episodes(fleet: Fleet) -> list[Episode]:
             # A state that is only held, because nothing could be judged, is claimed from nobody.
             for began, ended in episodes(states & fleet.usable[index], fleet.step_s):
                 dead = seen["media_loss"] >= DEAD_MEDIA
-                for first, last in _parts(other if track == "sip" else dead, began, ended, track):
+                parts = _parts(other if track == "sip" else dead, began, ended, track)
+                if track == "sip":
+                    parts = [piece for part in parts for piece in _by_answer(seen, *part)]
+                for first, last in parts:
                     inside = np.zeros(len(seen), bool)
                     inside[first:last] = states[first:last]
                     core = inside & fleet.usable[index]
@@ -108,6 +111,16 @@ def _parts(marked: Flags, first: int, last: int, track: str) -> list[tuple[int, 
         return apart
     cuts = sorted({first, last, *(end for part in apart for end in part)})
     return [(a, b) for a, b in pairwise(cuts) if b > a]
+
+
+def _by_answer(seen: Seen, first: int, last: int) -> list[tuple[int, int]]:
+    """Return the parts of a failure of signalling that was mostly answered with errors: with them, and without."""
+    error = seen["sip_error"][first:last]
+    if not mean(error, seen.measured[first:last]) > 0.5:
+        return [(first, last)]
+    told = bridged(error == 1, PARTED)
+    silent = [(a, b) for a, b in runs(~told) if b - a > PARTED]
+    return sorted((first + int(a), first + int(b)) for a, b in [*runs(told), *silent])
 
 
 def _dirty(fleet: Fleet, index: int, track: str, core: Flags) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -268,7 +268,7 @@ def _media_alone(pool: Pool, e: Episode, *, echoes: bool = True) -> None:
         e.side, e.rule = PROVIDER, "pooled_media_calls"
     elif made >= 3 and poor <= 0.15 * made:
         e.side, e.rule = "none", "echo_service"
-    elif echoes and edge_suffers(pool, e):
+    elif echoes and edge_suffers(pool, e) and (len(e.bad) + 1 >= LEAST_WITNESSES or pool.fleet.blocks_told):
         e.side, e.rule = PROVIDER, "pooled_media_echo"
     else:
         e.rule, e.candidates = "media_probe_alone", ("none", PROVIDER)
