@@ -66,7 +66,7 @@ WORDS = {
     "asking_refused": "our asking was refused, which says nothing of calls",
     "calls_only_partly": "calls failed for a part of the time only, or at some of the sites",
     "not_one_provider": "something else failed in the same moment that no single provider could do",
-    "names_gone": "the provider's name failed at most of its sites, and no other provider's did",
+    "names_gone": "the provider's name failed at most of its sites and calls with it, and no other provider's did",
     "pooled_code": "signalling answered behind several ISPs that it fails",
     "code": "signalling answered that it fails",
     "carrier": "calls over this carrier failed while those inside the network, and over others, came about",

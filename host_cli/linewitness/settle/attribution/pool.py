@@ -155,11 +155,15 @@ def caller_fits(pool: Pool, e: Episode, sites: list[int]) -> bool:
         made, failed, both = made_calls(pool, [i], slice(begin, end))
         if made < (2 if both else FITTING) or failed < made:
             continue
-        beside = (slice(max(e.began - CALLS_NEAR, 0), e.began), slice(e.ended, e.ended + CALLS_NEAR))
-        before, after = (made_calls(pool, [i], window)[:2] for window in beside)
+        before, after = (made_calls(pool, [i], window)[:2] for window in _near(e))
         if before[0] >= 2 and after[0] >= 2 and not before[1] and not after[1]:
             return True
     return False
+
+
+def _near(e: Episode) -> tuple[slice, slice]:
+    """Return the rounds shortly before and shortly after the whole failure."""
+    return slice(max(e.began - CALLS_NEAR, 0), e.began), slice(e.ended, e.ended + CALLS_NEAR)
 
 
 def throughout(pool: Pool, e: Episode, sites: list[int]) -> bool:
@@ -207,7 +211,6 @@ def media_calls(pool: Pool, e: Episode) -> tuple[int, int, bool]:
     isps = set()
     fits = False
     begin, end = e.inner
-    beside = (slice(max(e.began - CALLS_NEAR, 0), e.began), slice(e.ended, e.ended + CALLS_NEAR))
     for i in [e.index, *e.bad]:
         usual = pool.fleet.seen[i].usual("i_media")
         window = slice(begin, end)
@@ -216,7 +219,7 @@ def media_calls(pool: Pool, e: Episode) -> tuple[int, int, bool]:
         made, poor = made + here[0], poor + here[1]
         isps |= {pool.isp[i]} if here[1] else set()
         if here[0] >= FITTING and here[1] == here[0]:
-            fits = fits or all(n >= 2 and not bad for n, bad in (_poor_calls(pool, e, i, lost, w) for w in beside))
+            fits = fits or all(n >= 2 and not bad for n, bad in (_poor_calls(pool, e, i, lost, w) for w in _near(e)))
     return made, poor, poor >= 0.5 * made and (len(isps) >= 2 or fits)
 
 
