@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from linewitness.survey import CARRIER_GRADE, PRIVATE
-from linewitness_wire import bodies, codes, cose, record
+from linewitness.told import events
+from linewitness_wire import codes
 from linewitness_wire import plan as wire
 from linewitness_wire.errors import WireError
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Change:
     """One change: at UTC microseconds (None before the witness knew the time), who told it, what."""
 
     witness: str
@@ -30,36 +31,34 @@ class Told:
 class LineFacts:
     """All changes in order, and what follows from the newest of each source."""
 
-    changes: tuple[Told, ...]
+    changes: tuple[Change, ...]
     findings: tuple[str, ...]
 
 
 def facts(batches: Iterable[tuple[str, bytes, bytes | None]], plan_of: Callable[[bytes], bytes | None]) -> LineFacts:
     """Return what batches (witness, COSE_Sign1, body) tell; plan_of gives a plan's octets by its digest, or None."""
-    changes: list[Told] = []
+    changes: list[Change] = []
     newest: dict[tuple[str, str], str] = {}
     for witness, octets, body in batches:
-        if body is None:
-            continue
-        try:
-            header = record.decode_header(cose.split(octets).payload)
-            events = bodies.read(header, body).events
-            found = plan_of(header.plan)
-            targets = wire.decode_plan(found).targets if found is not None else []
-        except WireError:  # a batch of a later version says nothing that is understood here
-            continue
-        for kind, at_us, *details in events:
-            when = (
-                None if header.clock.utc_us is None else header.clock.utc_us - header.end_us + header.start_us + at_us
-            )
-            if kind == codes.EVENT_PUBLIC_ADDRESS:
-                method = codes.METHOD_NAMES[targets[details[0]].method] if details[0] < len(targets) else "unknown"
-                address = ".".join(map(str, details[1]))
+        for told in (events(octets, body) or (None, ()))[1]:
+            if told.kind == codes.EVENT_PUBLIC_ADDRESS:
+                method = _method(plan_of(told.header.plan), told.details[0])
+                address = ".".join(map(str, told.details[1]))
                 newest[witness, method] = address
-                changes.append(Told(witness, when, method, address))
-            elif kind == codes.EVENT_BACKUP:
-                changes.append(Told(witness, when, "backup", "on backup access" if details[0] else "on the usual line"))
+                changes.append(Change(witness, told.at_us, method, address))
+            elif told.kind == codes.EVENT_BACKUP:
+                what = "on backup access" if told.details[0] else "on the usual line"
+                changes.append(Change(witness, told.at_us, "backup", what))
     return LineFacts(tuple(changes), tuple(_findings(newest)))
+
+
+def _method(plan: bytes | None, target: int) -> str:
+    """Return how a plan's target is measured; "unknown" for a plan that is not here or of a later version."""
+    try:
+        targets = wire.decode_plan(plan).targets if plan is not None else []
+    except WireError:
+        targets = []
+    return codes.METHOD_NAMES[targets[target].method] if target < len(targets) else "unknown"
 
 
 def _findings(newest: dict[tuple[str, str], str]) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from linewitness import diary
 from linewitness_wire import codes
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -32,6 +33,7 @@ def boards() -> dict[str, Any]:
 def test_every_board_is_known_under_a_code_of_its_own() -> None:
     assert sorted(boards()) == [path.stem for path in FILES]
     assert len({kind.code for kind in boards().values()}) == len(FILES)
+    assert {kind.code: name for name, kind in boards().items()} == diary.BOARDS
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

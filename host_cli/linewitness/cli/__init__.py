@@ -32,7 +32,7 @@ from linewitness.errors import LinewitnessError, UsageProblem, cannot_access
 COMMANDS = {
     "init": "Make a fleet folder: config, fleet key, ledger, broker certificate.",
     "site": "Branch offices: add, list, show, survey, line.",
-    "witness": "Boards: flash, enrol, list, retire.",
+    "witness": "Boards: flash, enrol, list, show, retire.",
     "plan": "What the witnesses measure: publish, push, show, cost.",
     "broker": "Run the embedded MQTT broker.",
     "collect": "Take in batches: verify, store, acknowledge.",

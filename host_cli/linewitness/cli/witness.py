@@ -1,4 +1,4 @@
-"""`linewitness witness`: flash, enrol, list, retire."""
+"""`linewitness witness`: flash, enrol, list, show, retire."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from linewitness.cli import command, table
+from linewitness.cli import Answer, command, table
+from linewitness.cli.settle import Instant
 from linewitness.errors import CannotDo
 
 if TYPE_CHECKING:
@@ -171,6 +172,51 @@ def list_witnesses(fleet: Fleet) -> list[dict[str, object]]:
                 }
             )
     return rows
+
+
+def _render_show(value: dict[str, Any]) -> str:
+    from linewitness.evidence.stamps import utc
+
+    can = "unknown" if value["capabilities"] is None else ", ".join(value["capabilities"]) or "nothing of note"
+    lines = [
+        f"{value['site']}/{value['witness']}: {value['board'] or 'no boot told'}, can {can}",
+        f"boot {value['boot']}, batch {value['seq']}; firmware {value['firmware'].hex()[:16]}, "
+        f"plan {value['plan'].hex()[:16]}",
+    ]
+    if value["safe_mode"]:
+        lines.append(f"SAFE MODE after {value['safe_mode']} crashes: it measures nothing; try: linewitness plan push")
+    elif not value["has_plan"]:
+        lines.append("NO PLAN that it can read: it measures nothing; try: linewitness plan push")
+    rows = [
+        ("before its clock" if e["at_us"] is None else utc(e["at_us"]), e["boot"], e["kind"].replace("_", " "),
+         e["text"]) for e in value["entries"]
+    ]  # fmt: skip
+    return "\n".join([*lines, "", table(("at", "boot", "", "what it signed of itself"), rows)])
+
+
+@command(witness, render=_render_show)
+@click.argument("site")
+@click.argument("witness")
+@click.option("--from", "from_us", type=Instant(), help="Leave out what was told before.")
+def show(fleet: Fleet, site: str, witness: str, from_us: int | None) -> object:
+    """Show what a witness signed of itself: its board and what that can do, boots and why, faults, safe mode.
+
+    \b
+    Exit code 4: it reports, but measures nothing (safe mode, or no plan that it can read).
+    Example: linewitness witness show leeds w1 --from 2026-10-01
+    """
+    from linewitness.diary import diary
+
+    with fleet.ledger() as book:
+        known = _enrolled(book, site, witness)
+        if known is None:
+            raise CannotDo(f"{site}/{witness} is not enrolled", "ledger", "linewitness witness list")
+        found = diary((one.cose, one.body) for one in book.batches(kid=known.kid, from_us=from_us))
+    if found is None:
+        raise CannotDo(f"{site}/{witness} has told nothing" + (" since" if from_us else ""), "ledger",
+                       "linewitness witness list")  # fmt: skip
+    value = {"site": site, "witness": witness, **asdict(found)}
+    return Answer(value, 4) if found.safe_mode or not found.has_plan else value
 
 
 @command(witness, render=lambda value: f"{value['site']}/{value['witness']} is retired: key {value['kid'].hex()}")
