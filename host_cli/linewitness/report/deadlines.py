@@ -25,10 +25,14 @@ BASES = {
 
 
 def deadlines(settlement: Settlement, contracts: Sequence[Contract]) -> tuple[Deadline, ...]:
-    """Return the deadline of each month in which anything is claimed, under each contract that has a claim rule."""
+    """Return the deadline of each month with something to claim, under each contract that has a claim rule.
+
+    That is an availability that was missed, or another promise whose credit is due. Seconds of downtime that the
+    promise allows are nothing to claim, nor is a miss that is only possible.
+    """
     found: dict[tuple[str, str], Deadline] = {}
     by_name = {c.name: c for c in contracts if c.claim is not None}
-    owed: list[Account | Tally] = [a for a in settlement.accounts if a.claimed_s]
+    owed: list[Account | Tally] = [a for a in settlement.accounts if not a.met]
     owed += [t for t in settlement.tallies if t.credit_percent_milli]
     for account in owed:
         key = (account.contract, account.month)
