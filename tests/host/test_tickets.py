@@ -274,9 +274,9 @@ def test_the_draft_says_what_was_measured_whose_side_and_what_excludes_the_other
         "not our own side: the gateway answered 60 of 60",
         "Caveat: block at the customer's side not excluded",
         "your own records for these sites",
-        "the records of provider count",
-        "priority P1: response 15 min, update 60 min, restore 240 min",
-        "a ticket is due within 24 h",
+        "the records of the provider count",
+        "Under contract acme:\n- priority P1: response 15 min, update 60 min, restore 240 min;\n"
+        "- a ticket is due within 24 h: this is it.\n",
         "ab12",
     ):
         assert wanted in text.body, wanted

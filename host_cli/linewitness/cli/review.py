@@ -55,7 +55,7 @@ def _contract(fleet: Fleet, name: str | None) -> Contract:
 
     known = read_contracts(fleet)
     if not known:
-        raise UsageProblem("no contract here", str(fleet.contracts), "linewitness contract template")
+        raise UsageProblem("no contract here", str(fleet.contracts), "linewitness contract new NAME")
     found = [c for c in known if name in (None, c.name)]
     if len(found) != 1:
         what = "which contract?" if found else f"no contract '{name}'"

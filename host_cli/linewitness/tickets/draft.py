@@ -23,6 +23,7 @@ SIDES = {
     Side.CARRIER: "the carrier behind you",
     Side.UNDETERMINED: "not determined",
 }
+RECORDS = {"provider": "the provider", "third_party": "a third party", "either": "either side"}
 READINGS_SHOWN = 6
 
 
@@ -104,32 +105,32 @@ def _asked(incident: Incident, contract: Contract | None) -> str:
         "maintenance or incident in that time.",
     ]
     if contract is not None and contract.measure_of_record != "customer":
-        lines.append(f"   (Under the contract the records of {contract.measure_of_record.replace('_', ' ')} count.)")
+        lines.append(f"   (Under the contract the records of {RECORDS[contract.measure_of_record]} count.)")
     return "\n".join(lines)
 
 
 def _terms(contract: Contract | None) -> str:
     if contract is None:
         return ""
-    lines = [f"Under contract {contract.name}:"]
+    lines = []
     if contract.downtime.starts_at in ("ticket", "notice"):
-        lines.append(f"- downtime counts from this {contract.downtime.starts_at} ({contract.downtime.clause});")
+        lines.append(f"- downtime counts from this {contract.downtime.starts_at} ({contract.downtime.clause})")
     if contract.priorities:
         lines.append(f"- {_priority(contract.priorities[0])}")
     claim = contract.claim
     if claim is not None:
         if claim.needs_ticket_within_h is not None:
-            lines.append(f"- a ticket is due within {_hours(claim.needs_ticket_within_h)} h: this is it;")
+            lines.append(f"- a ticket is due within {_hours(claim.needs_ticket_within_h)} h: this is it")
         if claim.fields:
-            lines.append(f"- to be filled in by us: {', '.join(claim.fields)}.")
-    return "\n".join(lines) if len(lines) > 1 else ""
+            lines.append(f"- to be filled in by us: {', '.join(claim.fields)}")
+    return f"Under contract {contract.name}:\n" + ";\n".join(lines) + "." if lines else ""
 
 
 def _priority(p: Priority) -> str:
     clocks = [f"response {p.response_min} min"]
     clocks += [f"{n} {m} min" for n, m in (("update", p.update_min), ("restore", p.restore_min)) if m is not None]
     phone = "; it has to be reported by telephone as well" if p.phone_required else ""
-    return f"priority {p.name}{f' ({p.definition})' if p.definition else ''}: {', '.join(clocks)}{phone};"
+    return f"priority {p.name}{f' ({p.definition})' if p.definition else ''}: {', '.join(clocks)}{phone}"
 
 
 def _hours(value: Decimal) -> str:
