@@ -215,6 +215,27 @@ def test_claims_clocks_reviews_and_renewals_stand_by_time(fleet: Fleet) -> None:
     assert found[0].late(T0)
 
 
+def test_a_contract_that_has_ended_asks_for_nothing_and_gives_no_clocks(fleet: Fleet) -> None:
+    duty = (
+        '[[compliance]]\nname = "failover test"\nclause = "9"\nrequirement = "twice a year"\nevidence = ["report"]\n'
+        "review_months = 1\n"
+    )
+    text = GOOD.replace("deadline = 30", "deadline = 30\nneeds_ticket_within_h = 24") + duty
+    from_, until = "effective_from = 2026-01-01", "effective_until = 2026-03-01"
+    ended = load(text.replace(from_, f"{from_}\n{until}").replace("response_min = 15", "response_min = 5"), "old")
+    renewed = load(text.replace(from_, "effective_from = 2026-03-01"), "new")
+    one = told(fleet, entry("opened", 0, sites=("york",)))
+
+    def kinds(deal: Contract, ticket: Ticket) -> list[str]:
+        return [d.kind for d in due(settlement(verdict()), [deal], [ticket], {}, T0, SITES)]
+
+    assert kinds(ended, one) == ["claim"]  # what was claimed while it held
+    assert kinds(renewed, one) == ["review", "response", "update", "restore", "ticket", "claim"]
+    priority = priority_of(one, [ended, renewed])
+    assert priority is not None
+    assert priority.response_min == 15
+
+
 def test_a_filed_claim_is_no_longer_due_but_its_decision_is() -> None:
     deal = load(GOOD.replace("deadline = 30", "deadline = 30\ndecision_days = 45"), "test")
     event = claims.ClaimEvent("acme", "2026-03", claims.ClaimAct.FILED, T0, "C-1", "", None)
@@ -263,7 +284,7 @@ def test_the_calendar_is_what_another_reader_reads() -> None:
 def test_the_draft_says_what_was_measured_whose_side_and_what_excludes_the_others() -> None:
     deal = load(GOOD.replace("deadline = 30", "deadline = 30\nneeds_ticket_within_h = 24"), "test")
     (one,) = incidents(settlement(verdict(), verdict("york", 121, 590)), SITES, {})
-    text = draft(one, "acme", deal, "ab12", "it@acme.example")
+    text = draft(one, "acme", [deal], "ab12", "it@acme.example")
     assert text.subject == "Fault: no calls at leeds, york on 2026-03-01 10:02:01"
     assert text.by_us == T0 + 120 * SECOND + DAY
     for wanted in (
@@ -282,10 +303,21 @@ def test_the_draft_says_what_was_measured_whose_side_and_what_excludes_the_other
         assert wanted in text.body, wanted
 
 
+def test_the_draft_has_the_terms_of_every_contract_with_the_provider() -> None:
+    deals = [
+        load(GOOD.replace("deadline = 30", f"deadline = 30\nneeds_ticket_within_h = {hours}"), "test")
+        for hours in (24, 4)
+    ]
+    (one,) = incidents(settlement(verdict()), SITES, {})
+    text = draft(one, "acme", deals, "ab12", "")
+    assert [h for h in (24, 4) if f"a ticket is due within {h} h" in text.body] == [24, 4]
+    assert text.by_us == T0 + 120 * SECOND + 4 * HOUR
+
+
 def test_the_draft_of_an_undetermined_failure_accuses_nobody() -> None:
     open_one = settlement(verdict(side=Side.UNDETERMINED), end_us=T0 + 600 * SECOND)
     (one,) = incidents(open_one, SITES, {})
-    text = draft(one, "acme", None, "ab12", "")
+    text = draft(one, "acme", [], "ab12", "")
     assert "can't be told from what we measured; it could be: the access line (our ISP), your side" in text.body
     assert "the fault is on" not in text.body
     assert "not over at" in text.body

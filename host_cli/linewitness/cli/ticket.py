@@ -338,6 +338,7 @@ def draft(fleet: Fleet, site: str | None, from_us: int | None, settlement: Path 
     """
     from linewitness.model import Side
     from linewitness.settling import read_contracts
+    from linewitness.tickets.clocks import in_force
     from linewitness.tickets.draft import draft as write
     from linewitness.tickets.incidents import incidents
     from linewitness.tickets.recent import recent
@@ -355,8 +356,9 @@ def draft(fleet: Fleet, site: str | None, from_us: int | None, settlement: Path 
     one = max(found, key=lambda i: (i.open, i.start.latest_us))
     lead = one.lead.site
     provider = isp_of.get(lead, "") if one.side is Side.ISP else provider_of.get(lead, "")
-    contract = next((c for c in read_contracts(fleet) if c.provider == provider), None)
-    made = write(one, provider, contract, fleet.fingerprint, fleet.contact)
+    begun_us = one.start.earliest_us
+    contracts = [c for c in read_contracts(fleet) if c.provider == provider and in_force(c, begun_us)]
+    made = write(one, provider, contracts, fleet.fingerprint, fleet.contact)
     return {
         "provider": made.provider, "sites": made.sites, "side": one.side, "open": one.open, "by": _at(made.by_us),
         "subject": made.subject, "body": made.body,

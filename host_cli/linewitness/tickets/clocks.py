@@ -5,16 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from linewitness.model import Ticket
+from linewitness.settle.calendar import days_interval
 from linewitness.settle.clocks import Clock, clocks
 from linewitness.settle.contract import Contract, Priority
 
-__all__ = ["Clock", "clocks", "priority_of"]
+__all__ = ["Clock", "clocks", "in_force", "priority_of"]
+
+
+def in_force(contract: Contract, at_us: int) -> bool:
+    """Return whether a contract covers an instant (UTC microseconds): from its first day to before its last."""
+    start_us, end_us = days_interval(contract.effective_from, contract.effective_until, contract.time_zone)
+    return start_us <= at_us < end_us
 
 
 def priority_of(ticket: Ticket, contracts: Sequence[Contract]) -> Priority | None:
-    """Return the contract's priority that a ticket was opened under, None where there is none of its name."""
+    """Return the priority that a ticket was opened under, by a contract then in force; None where none has its name."""
     for contract in contracts:
-        if contract.provider == ticket.provider:
+        if contract.provider == ticket.provider and in_force(contract, ticket.opened_us):
             for priority in contract.priorities:
                 if priority.name == ticket.priority:
                     return priority

@@ -38,22 +38,21 @@ class Draft:
     by_us: int | None
 
 
-def draft(incident: Incident, provider: str, contract: Contract | None, fleet_key: str, contact: str) -> Draft:
-    """Return the text for an incident of a provider's sites."""
+def draft(incident: Incident, provider: str, contracts: Sequence[Contract], fleet_key: str, contact: str) -> Draft:
+    """Return the text for an incident of a provider's sites; contracts are those with it that are in force."""
     lead = incident.lead
     state = "since" if incident.open else "on"
     what = "no calls" if lead.side in (Side.PROVIDER, Side.CARRIER) else "calls fail"
     subject = f"Fault: {what} at {', '.join(incident.sites)} {state} {_time(incident.start.latest_us)}"
-    parts = [_measured(incident), _whose(lead), _excluded(lead), _asked(incident, contract), _terms(contract)]
+    parts = [_measured(incident), _whose(lead), _excluded(lead), _asked(incident, contracts), *map(_terms, contracts)]
     parts.append(
         "Every reading was signed by the board that made it, at the time it was made; an evidence pack that you can "
         f"check without us follows on request. Our key's fingerprint (SHA-256): {fleet_key}."
     )
     if contact:
         parts.append(f"Contact: {contact}")
-    by_us = None
-    if contract is not None and contract.claim is not None and contract.claim.needs_ticket_within_h is not None:
-        by_us = incident.start.earliest_us + int(contract.claim.needs_ticket_within_h * 3_600_000_000)
+    hours = [c.claim.needs_ticket_within_h for c in contracts if c.claim and c.claim.needs_ticket_within_h is not None]
+    by_us = incident.start.earliest_us + int(min(hours) * 3_600_000_000) if hours else None
     return Draft(subject, "\n\n".join(p for p in parts if p) + "\n", provider, incident.sites, by_us)
 
 
@@ -95,7 +94,7 @@ def _cited(readings: Sequence[Citation]) -> str:
     return "" if not shown else " [" + "; ".join(shown) + (f"; and {more} more" if more > 0 else "") + "]"
 
 
-def _asked(incident: Incident, contract: Contract | None) -> str:
+def _asked(incident: Incident, contracts: Sequence[Contract]) -> str:
     window = f"{_time(incident.start.earliest_us)} to {_time(incident.end.latest_us)} UTC"
     lines = [
         "We ask you for",
@@ -104,14 +103,12 @@ def _asked(incident: Incident, contract: Contract | None) -> str:
         f"3. your own records for these sites from {window}: registrations, SIP responses, media statistics, and any "
         "maintenance or incident in that time.",
     ]
-    if contract is not None and contract.measure_of_record != "customer":
-        lines.append(f"   (Under the contract the records of {RECORDS[contract.measure_of_record]} count.)")
+    for who in dict.fromkeys(c.measure_of_record for c in contracts if c.measure_of_record != "customer"):
+        lines.append(f"   (Under the contract the records of {RECORDS[who]} count.)")
     return "\n".join(lines)
 
 
-def _terms(contract: Contract | None) -> str:
-    if contract is None:
-        return ""
+def _terms(contract: Contract) -> str:
     lines = []
     if contract.downtime.starts_at in ("ticket", "notice"):
         lines.append(f"- downtime counts from this {contract.downtime.starts_at} ({contract.downtime.clause})")

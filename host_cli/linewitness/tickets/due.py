@@ -22,7 +22,7 @@ from linewitness.report.deadlines import deadlines
 from linewitness.settle.calendar import iso, utc_us
 from linewitness.settle.contract import Compliance, Contract
 from linewitness.tickets.claims import ClaimAct, ClaimEvent
-from linewitness.tickets.clocks import clocks, priority_of
+from linewitness.tickets.clocks import clocks, in_force, priority_of
 
 DAY_US = 86_400_000_000
 HOUR_US = 3_600_000_000
@@ -69,9 +69,11 @@ def due(
     found += _clocks(contracts, tickets, now_us)
     for contract in contracts:
         found += _decisions(contract, claims)
+        until_us = None if contract.effective_until is None else _midnight(contract.effective_until, contract.time_zone)
+        if until_us is not None and until_us <= now_us:
+            continue  # it has ended: there is nothing left to review or to renew
         found += [_review(contract, duty) for duty in contract.compliance]
-        if contract.effective_until is not None:
-            until_us = _midnight(contract.effective_until, contract.time_zone)
+        if until_us is not None:
             text = f"the contract ends: linewitness review --term {contract.effective_from}..{contract.effective_until}"
             found.append(Obligation("renewal", "customer", contract.name, until_us, text, f"renewal/{contract.name}"))
     return sorted(found, key=lambda d: (d.at_us is None, d.at_us or 0, d.kind, d.key))
@@ -109,6 +111,8 @@ def _tickets_needed(
     result = []
     for v in verdicts:
         if v.side is not Side.PROVIDER or provider_of.get(v.site) != contract.provider:
+            continue
+        if not in_force(contract, v.start.earliest_us):
             continue
         by_us = v.start.earliest_us + within_us
         if by_us >= now_us and not any(covers(t, v, contract.provider, by_us) for t in tickets):
