@@ -21,6 +21,7 @@ from pathlib import Path
 
 from linewitness import config
 from linewitness.config import Optional, Table
+from linewitness.endpoint import endpoint
 from linewitness.errors import UsageProblem
 
 TARGET_SCHEMA = {
@@ -183,16 +184,16 @@ def default_targets(around: Surroundings) -> list[Table]:
         targets.append(_target(f"anchor-{i}-tcp", "transit", "tcp", host, 443, role="control"))
         targets.append(_target(f"anchor-{i}-dns", "transit", "dns", host, 53, query="example.com", fresh=True))
     if around.stun:
-        host, port = _split(around.stun, 3478)
+        host, port = endpoint(around.stun, "--stun", "stun.example:3478", 3478)
         usual = {"usual": around.usual} if around.usual else {}
         targets.append(_target("public", "access", "stun", host, port, period_ms=60_000, **usual))
     if around.edge:
-        host, port = _split(around.edge, 5060)
+        host, port = endpoint(around.edge, "--edge", "sip.example:5060", 5060)
         targets.append(_target("edge", "provider", "icmp", host, 0, period_ms=2_000))
         targets.append(_target("edge-tcp", "provider", "tcp", host, port))
         targets.append(_target("edge-sip", "provider", "sip_udp", host, port, timeout_ms=2_000, query=host))
     if around.second_edge:
-        host, port = _split(around.second_edge, 5060)
+        host, port = endpoint(around.second_edge, "--second-edge", "sip.example:5060", 5060)
         targets.append(_target("second", "provider", "icmp", host, 0, period_ms=2_000, role="control"))
         second = _target("second-sip", "provider", "sip_udp", host, port, role="control", query=host)
         targets.append(second | {"timeout_ms": 2_000})
@@ -206,7 +207,7 @@ def default_targets(around: Surroundings) -> list[Table]:
 
 
 def _window(name: str, segment: str, where: str, role: str, period_ms: int) -> Table:
-    host, port = _split(where, 862)
+    host, port = endpoint(where, name, "reflector.example:862", 862)
     window = {"packets": 250, "interval_ms": 20, "payload_octets": 172, "codec": "G.711 PLC", "buffer_ms": 60}
     made = _target(name, segment, "stamp", host, port, role=role, period_ms=period_ms, **window)
     return made | {"fast_period_ms": 15_000, "timeout_ms": 2_000}
@@ -220,13 +221,6 @@ def _target(name: str, segment: str, method: str, host: str, port: int, **more: 
     period_ms = more.get("period_ms", 10_000)
     fast_ms = period_ms if method in ("self", "link") else 1_000
     return table | {"period_ms": period_ms, "fast_period_ms": fast_ms, "timeout_ms": 1_000} | more
-
-
-def _split(text: str, port: int) -> tuple[str, int]:
-    host, _, number = text.partition(":")
-    if number and not (number.isdigit() and 0 < int(number) < 65536):
-        raise UsageProblem(f"wanted HOST or HOST:PORT, got '{text}'", "site", f"{host}:{port}")
-    return host, int(number) if number else port
 
 
 def default_table(

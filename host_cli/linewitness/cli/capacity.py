@@ -136,14 +136,14 @@ def _reflector(fleet: Fleet, site: Site, given: str | None) -> tuple[tuple[str, 
     """Return (address, key) of the session-reflector. Raises UsageProblem, CannotDo."""
     import socket
 
+    from linewitness.endpoint import endpoint
     from linewitness.private import named_secrets, secret_name
     from linewitness.reflector import PORT
 
     found = [t for t in site.targets if t["method"] == "stamp" and t.get("role") == "control"]
     key = None
     if given is not None:
-        host, _, port = given.partition(":")
-        number = int(port) if port.isdigit() else PORT
+        host, number = endpoint(given, "--reflector", f"192.0.2.9:{PORT}", PORT)
     elif found:
         host, number = found[0]["host"], found[0].get("port", PORT)
         name = secret_name(found[0])

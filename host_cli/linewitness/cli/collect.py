@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from linewitness.cli import command
-from linewitness.errors import UsageProblem
+from linewitness.endpoint import endpoint
 
 if TYPE_CHECKING:
     from linewitness.collect.collector import Tally
@@ -55,12 +55,7 @@ def _progress() -> Iterator[Callable[[Tally], None]]:
 
 def address_of(text: str | None) -> tuple[str | None, int | None]:
     """Return (host, port) of HOST:PORT, (None, None) of nothing. Raises UsageProblem."""
-    if text is None:
-        return None, None
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdigit():
-        raise UsageProblem(f"wanted HOST:PORT, got '{text}'", "--broker", "127.0.0.1:8883")
-    return host, int(port)
+    return (None, None) if text is None else endpoint(text, "--broker", "127.0.0.1:8883")
 
 
 @command(render=lambda value: ", ".join(f"{n} {key}" for key, n in value.items() if n or key == "stored"))

@@ -32,7 +32,10 @@ def init(folder: Path, name: str | None, hosts: tuple[str, ...], port: int, cont
     Example: linewitness init acme --host 192.0.2.10 --contact it@acme.example
     """
     from linewitness.founding import found_fleet
+    from linewitness.site import check_host
 
+    for host in hosts:
+        check_host(host, "--host")
     fleet, made = found_fleet(folder, name or folder.resolve().name, hosts, port, contact)
     return {
         "name": fleet.name,

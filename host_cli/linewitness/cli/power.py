@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from linewitness.cli import Answer, command, table
-from linewitness.errors import CannotDo, UsageProblem
+from linewitness.errors import CannotDo
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -126,19 +126,18 @@ def _ask(
 ) -> dict[str, Any]:
     """Return one reading; a monitor that does not answer is a reading too, and says nothing of power."""
     from linewitness.device import esphome
+    from linewitness.endpoint import endpoint
     from linewitness.evidence.stamps import utc
     from linewitness.site import check_name
 
     fleet.site(site)
     check_name("--name", name)
-    host, _, port = where.partition(":")
-    if port and not (port.isdigit() and 0 < int(port) < 65536):
-        raise UsageProblem(f"wanted HOST or HOST:PORT, got '{where}'", "power", f"{host}:{DEFAULT_PORT}")
+    host, port = endpoint(where, "power", f"plug.example:{DEFAULT_PORT}", DEFAULT_PORT)
     secret = None if key is None else fleet.secret(key.removeprefix("secret:"))
     now_us = time.time_ns() // 1000
     value: dict[str, Any] = {"site": site, "monitor": name, "segment": "power", "at": utc(now_us), "at_us": now_us}
     try:
-        said = esphome.read(host, int(port or DEFAULT_PORT), secret, seconds, mains)
+        said = esphome.read(host, port, secret, seconds, mains)
     except CannotDo as e:
         return value | {"reachable": False, "mains": None, "why": e.what}
     value |= {"reachable": True, **asdict(said)}

@@ -12,6 +12,7 @@ import click
 
 from linewitness import reflector
 from linewitness.cli import command
+from linewitness.endpoint import endpoint
 from linewitness.errors import CannotDo, UsageProblem
 
 
@@ -33,12 +34,10 @@ def _key(path: Path | None) -> bytes | None:
 
 
 def _bound(address: str) -> socket.socket:
-    host, _, port = address.rpartition(":")
-    if not port.isdigit():
-        raise UsageProblem("wanted ADDRESS:PORT", f"--bind {address}", f"--bind 0.0.0.0:{reflector.PORT}")
+    where = endpoint(address, "--bind", f"0.0.0.0:{reflector.PORT}")
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:
-        sock.bind((host, int(port)))
+        sock.bind(where)
     except PermissionError:
         raise CannotDo("not allowed to use this port", address, "a port from 1024, or root") from None
     except OSError as e:

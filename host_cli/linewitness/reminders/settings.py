@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from linewitness.endpoint import endpoint
 from linewitness.errors import UsageProblem
 from linewitness.model import Side
 from linewitness.reminders.channels import Channel, Mail, Webhook
@@ -63,9 +64,7 @@ def _mail(fleet: Fleet, where: str) -> Mail:
     for key in ("mail_from", "mail_to"):
         if not table.get(key):
             raise UsageProblem(f"key '{key}' is missing", where, f"add {key} = ...")
-    host, _, port = table["smtp"].rpartition(":")
-    if not host or not port.isdigit() or not 0 < int(port) < 65536:
-        raise UsageProblem(f"wanted HOST:PORT, got '{table['smtp']}'", f"{where}: smtp", "mail.example:587")
+    host, port = endpoint(table["smtp"], f"{where}: smtp", "mail.example:587")
     security = table.get("mail_security", "starttls")
     if security not in ("starttls", "tls", "none"):
         raise UsageProblem(f"no security '{security}'", f"{where}: mail_security", "starttls, tls or none")
@@ -73,7 +72,7 @@ def _mail(fleet: Fleet, where: str) -> Mail:
     if password is not None and security == "none":
         raise UsageProblem("a password over an open line", f"{where}: mail_security", "starttls")
     authority = fleet.root / table["mail_authority"] if "mail_authority" in table else None
-    return Mail(host, int(port), security, table["mail_from"], tuple(table["mail_to"]), user, password, authority)
+    return Mail(host, port, security, table["mail_from"], tuple(table["mail_to"]), user, password, authority)
 
 
 def _value(fleet: Fleet, key: str) -> str | None:
