@@ -1,4 +1,4 @@
-"""The uplink of a Pico W in virtual time, TLS and all: what fails, what is signed of it, what the broker is told."""
+"""The uplink of a board in virtual time, TLS and all: what fails, what is signed of it, what the broker is told."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from simulations.board.harness import available_vms
 pytestmark = pytest.mark.skipif("wasm" not in available_vms(), reason="virtual time is the wasm machine's: needs Node")
 
 THIN = make_plan(thin_targets())
+PROFILES = pytest.mark.parametrize("profile", ["pico-w", "esp32-devkitc"])
 
 
-def test_mute_half_open_and_restarted_brokers_cost_no_batch_and_the_will_is_told(tmp_path: Path) -> None:
-    with VirtualOffice(tmp_path, THIN, "pico-w") as office:
+@PROFILES
+def test_mute_half_open_and_restarted_brokers_cost_no_batch_and_the_will_is_told(profile: str, tmp_path: Path) -> None:
+    with VirtualOffice(tmp_path, THIN, profile) as office:
         office.run_until(lambda: len(office.batches) >= 2, 200)
         assert office.tls.handshakes == 1
         # It accepts everything and says nothing: found out by the answer that is missing.
@@ -46,8 +48,9 @@ def test_mute_half_open_and_restarted_brokers_cost_no_batch_and_the_will_is_told
     assert all(at_us >= 50_000_000 for at_us in slots), slots
 
 
-def test_a_wrong_password_is_said_and_signed(tmp_path: Path) -> None:
-    with VirtualOffice(tmp_path, THIN, "pico-w", broker={"password": "wrong"}) as office:
+@PROFILES
+def test_a_wrong_password_is_said_and_signed(profile: str, tmp_path: Path) -> None:
+    with VirtualOffice(tmp_path, THIN, profile, broker={"password": "wrong"}) as office:
         office.run_s(300)
         assert office.batches == []
         assert office.broker.refused >= 2
