@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,10 +12,12 @@ from linewitness.errors import CannotDo, Incomplete, Refused, UsageProblem, cann
 from linewitness.model import Finding, Settlement
 from linewitness.outages import history
 from linewitness.outages.archive import read_posts, snapshots
+from linewitness.scratch import Scratch
 from linewitness.settle import reopened
 from linewitness.settle.calendar import iso
 from linewitness.settle.contract import Contract, load
 from linewitness.settle.engine import settle
+from linewitness.settle.pages import Pages
 from linewitness.settle.power import MonitorWord
 from linewitness.settle.timeline import Batch, Head, SiteInfo, SiteRecord, read_site
 from linewitness.tickets.events import tickets
@@ -52,25 +54,20 @@ def settle_fleet(
         if name not in known:
             raise UsageProblem(f"no site '{name}'", "--site", "linewitness site list")
     contracts = read_contracts(fleet)
-    with fleet.ledger() as ledger:
-        period = _period(ledger, from_us, to_us)
-        plans = dict(read_plans(ledger))
-        records: list[SiteRecord] = []
-        taken = _Taken()
-        for site in sorted({e.site for e in ledger.enrolments()}):
-            if site not in known:
-                raise CannotDo(f"batches of a site without a file: '{site}'", str(fleet.root / "sites"), "site add")
-            records.append(read_record(ledger, site, plans, period, taken.through))
-        archived = snapshots(ledger)
-        posts = read_posts(ledger, archived)
-        reported = tickets(ledger)
-        monitors = sorted(read_monitors(ledger), key=repr)
-    absent = history.absent_until(archived)
-    settlement = settle(
-        records, known, posts, contracts, period,
-        claim_unconfirmed=claim_unconfirmed, tickets=reported, monitors=monitors,
-        absent=absent,
-    )  # fmt: skip
+    with Scratch(fleet.root) as shelf:
+        with fleet.ledger() as ledger:
+            period = _period(ledger, from_us, to_us)
+            taken, pages = _Taken(), Pages(shelf)
+            records = list(_records(fleet, ledger, known, period, taken, pages))
+            archived = snapshots(ledger)
+            posts = read_posts(ledger, archived)
+            reported = tickets(ledger)
+            monitors = sorted(read_monitors(ledger), key=repr)
+        absent = history.absent_until(archived)
+        settlement = settle(
+            records, known, posts, contracts, period,
+            claim_unconfirmed=claim_unconfirmed, tickets=reported, monitors=monitors, absent=absent,
+        )  # fmt: skip
     told = (sorted(known.values(), key=lambda s: s.site), monitors)
     said_by_them = (posts, sorted(absent.items()))
     said = reopened.record_of(settlement, taken.inputs(contracts, said_by_them, reported, told, claim_unconfirmed))
@@ -78,6 +75,17 @@ def settle_fleet(
         changes = _compared(ledger, said, record_at_us)
     settlement = replace(settlement, findings=(*settlement.findings, *history.findings(archived), *changes))
     return only(settlement, set(sites)) if sites else settlement
+
+
+def _records(
+    fleet: Fleet, ledger: Ledger, known: Container[str], period: tuple[int, int], taken: _Taken, pages: Pages
+) -> Iterator[SiteRecord]:
+    """Yield what the ledger says of each site, by name. Raises CannotDo for a site that has no file."""
+    plans = dict(read_plans(ledger))
+    for site in sorted({e.site for e in ledger.enrolments()}):
+        if site not in known:
+            raise CannotDo(f"batches of a site without a file: '{site}'", str(fleet.root / "sites"), "site add")
+        yield read_record(ledger, site, plans, period, taken.through, pages)
 
 
 class _Taken:
@@ -142,17 +150,18 @@ def read_record(
     plans: Mapping[bytes, plan.Plan],
     period: tuple[int, int],
     through: Callable[[Iterable[StoredBatch]], Iterable[StoredBatch]] = iter,
+    pages: Pages | None = None,
 ) -> SiteRecord:
     """Return what a site's batches say of [start_us, end_us), read one by one: none is held. Raises Refused.
 
-    through: what they pass on their way.
+    through: what they pass on their way; pages: where samples are kept, by default in memory.
     """
 
     def stored() -> Iterator[StoredBatch]:
         return ledger.batches(site, from_us=period[0] - MARGIN_US, to_us=period[1] + MARGIN_US)
 
     batches = read_batches(through(stored()))
-    return read_site(site, batches, plans, *period, read_heads(stored()))
+    return read_site(site, batches, plans, *period, read_heads(stored()), pages)
 
 
 def read_heads(stored: Iterable[StoredBatch]) -> Iterator[Head]:
@@ -244,23 +253,29 @@ def _period(ledger: Ledger, from_us: int | None, to_us: int | None) -> tuple[int
     """Return the period asked for, its open ends set by what the ledger holds, in whole seconds."""
     first, last = from_us, to_us
     if first is None or last is None:
-        starts, ends = [], []
-        for s in ledger.batches():
-            header = record.decode_header(cose.split(s.cose).payload)
-            if header.clock.utc_us is not None:
-                starts.append(header.clock.utc_us - (header.end_us - header.start_us))
-                ends.append(header.clock.utc_us)
-        if not ends and any(head.batches for head in ledger.heads()):
+        span = _span(ledger)
+        if span is None and any(head.batches for head in ledger.heads()):
             hint = "plan.time_servers in sites/*.toml: servers that the branch can reach; then flash again"
             raise Incomplete(
                 "nothing can be placed in time: no witness has reached a time server", str(ledger.path), hint
             )
-        if not ends:
+        if span is None:
             raise Incomplete("nothing measured yet: the ledger is empty", str(ledger.path), "linewitness collect")
-        first = min(starts) // 1_000_000 * 1_000_000 if first is None else first
-        last = -(-max(ends) // 1_000_000) * 1_000_000 if last is None else last
+        first = span[0] // 1_000_000 * 1_000_000 if first is None else first
+        last = -(-span[1] // 1_000_000) * 1_000_000 if last is None else last
     if first >= last:
         raise UsageProblem(
             "the period is empty: --from is not before --to", "settle", "--from 2026-03-01 --to 2026-04-01"
         )
     return first, last
+
+
+def _span(ledger: Ledger) -> tuple[int, int] | None:
+    """Return the first start and the last end of all batches that know the time; None: there is none."""
+    span: tuple[int, int] | None = None
+    for s in ledger.batches():
+        header = record.decode_header(cose.split(s.cose).payload)
+        if header.clock.utc_us is not None:
+            start_us, end_us = header.clock.utc_us - (header.end_us - header.start_us), header.clock.utc_us
+            span = (start_us, end_us) if span is None else (min(span[0], start_us), max(span[1], end_us))
+    return span

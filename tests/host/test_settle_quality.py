@@ -13,6 +13,7 @@ from linewitness.model import Bounds, OutagePost, QualityWindow, Segment, Side, 
 from linewitness.settle.account import SiteEvidence
 from linewitness.settle.calendar import month_interval
 from linewitness.settle.contract import Contract
+from linewitness.settle.heard import Windows
 from linewitness.settle.quality import BAD_CONTROL, COUNTED, NO_CONTROL, NOT_WIRED, tally_quality
 
 MONTH = "2026-04"
@@ -58,7 +59,7 @@ def pairs(*values: int) -> list[QualityWindow]:
 
 def tally(contract: Contract, windows: list[QualityWindow], *verdicts: Verdict, wired: bool = False,
           posts: tuple[OutagePost, ...] = ()) -> Tally:  # fmt: skip
-    evidence = SiteEvidence("leeds", verdicts, (), (), windows, wired)
+    evidence = SiteEvidence("leeds", verdicts, (), (), Windows.of(windows), wired)
     return tally_quality(contract, contract.commitments[0], "leeds", [evidence], MONTH, posts)
 
 

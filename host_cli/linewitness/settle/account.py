@@ -21,11 +21,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from linewitness.model import Account, OutagePost, QualityWindow, SegmentSpan, Side, State, Ticket, Verdict
+from linewitness.model import Account, OutagePost, SegmentSpan, Side, State, Ticket, Verdict
 from linewitness.settle.calendar import SECOND_US, days_interval, months_in, window_interval
 from linewitness.settle.contract import Commitment, Contract
 from linewitness.settle.credit import Achieved, credit_percent_milli
 from linewitness.settle.exclusions import excluded
+from linewitness.settle.heard import Windows
 from linewitness.settle.intervals import Interval, core, hull, intersect, length, subtract, union
 
 UP, CLAIMED, UNKNOWN = "up", "claimed", "unknown"
@@ -49,7 +50,7 @@ class SiteEvidence:
     verdicts: Sequence[Verdict]
     spans: Sequence[SegmentSpan]
     tickets: Sequence[Ticket] = ()
-    windows: Sequence[QualityWindow] = ()
+    windows: Windows = field(default_factory=Windows)
     wired: bool = False
     users: int = 1
 

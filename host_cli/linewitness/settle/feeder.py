@@ -38,8 +38,9 @@ from linewitness.settle.grid import (
     spread,
 )
 from linewitness.settle.intervals import Interval, intersect, length
+from linewitness.settle.router_words import RouterWord
 from linewitness.settle.series import Series
-from linewitness.settle.timeline import RouterWord, SiteInfo, SiteRecord
+from linewitness.settle.timeline import SiteInfo, SiteRecord
 from linewitness_wire import codes as wire
 
 MOST_OF_A_ROUND = 0.5
@@ -161,7 +162,7 @@ def _columns(grid: Grid, record: SiteRecord, witness: str, info: SiteInfo, fleet
     out["resolver_ok"] = served(grid, of(Segment.ROUTER, "dns"))
     out["public_dns_ok"] = served(grid, of(Segment.TRANSIT, "dns"))
     out["hop_loss"] = loss(grid, of(Segment.ACCESS, "icmp"))
-    words = [w for w in record.router if w.witness == witness]
+    words = list(record.router.between(grid.start_us, grid.end_us + STEP_US, witness))
     out["router_uptime_s"] = _said(grid, words, lambda w: w.uptime_s)
     out["router_wan_up"] = _said(grid, words, lambda w: w.line_up)
     if info.line_kbits is not None:
@@ -174,7 +175,8 @@ def _columns(grid: Grid, record: SiteRecord, witness: str, info: SiteInfo, fleet
         out[f"{name}_loss"], out[f"{name}_rtt"] = loss(grid, echo), round_trip(grid, echo)
         out[f"{name}_tcp"] = 1 - loss(grid, tcp)
     _edge(grid, [s for s in mine if is_edge(s)], out)
-    _streams(grid, record, mine, second, witness, out)
+    days = [_streams(day, record, mine, second, witness) for day in grid.days()]  # a day's windows are held at once
+    out |= {name: np.concatenate([day[name] for day in days]) for name in days[0]}
     for name, group in (("second", second), ("edge2", other)):
         out[f"{name}_sip"] = best(grid, [s for s in group if s.method.startswith("sip")], served)
     out["edge2_loss"] = 1 - best(grid, [s for s in other if s.method == "icmp"], lambda g, group: 1 - loss(g, group))
@@ -201,20 +203,23 @@ def _edge(grid: Grid, edge: Sequence[Series], out: dict[str, Column]) -> None:
 
 
 def _streams(
-    grid: Grid, record: SiteRecord, mine: Sequence[Series], others: Sequence[Series], witness: str,
-    out: dict[str, Column],
-) -> None:  # fmt: skip
+    grid: Grid, record: SiteRecord, mine: Sequence[Series], others: Sequence[Series], witness: str
+) -> dict[str, Column]:
     """The call-like streams. Windows within calls speak for the provider's media where nothing else measures it.
 
     others: the series of a second provider.
     """
     targets = {s.target for s in others}
     calls = {s.target for s in mine if s.method == "call"}
-    windows = [w for w in record.windows if w.witness == witness]
-    theirs = [w for w in windows if w.segment is Segment.PROVIDER and not w.control]
+    streams = [s for s in record.windows.streams if s.witness == witness]
+    theirs = {s.target for s in streams if s.segment is Segment.PROVIDER and not s.control}
+    asked = theirs - calls or theirs
+    windows = list(record.windows.about(grid.start_us, grid.end_us, witness))
+    media = [w for w in windows if w.segment is Segment.PROVIDER and not w.control and w.target in asked]
     own = [w for w in windows if w.control and w.segment is not Segment.PROVIDER and w.target not in calls]
     second = [w for w in windows if w.target in targets]
-    for name, found in (("media", [w for w in theirs if w.target not in calls] or theirs), ("reflector", own)):
+    out: dict[str, Column] = {}
+    for name, found in (("media", media), ("reflector", own)):
         up, down = zip(*(_lost(w) for w in found), strict=True) if found else ((), ())
         out[f"{name}_loss_up"], out[f"{name}_loss_down"] = _mean(grid, found, up), _mean(grid, found, down)
         _delays(grid, name, found, out)
@@ -227,6 +232,7 @@ def _streams(
     out["second_rtt"] = np.where(np.isnan(out["second_rtt"]), round_trip(grid, echo), out["second_rtt"])
     over = [w for w in windows if w.segment is Segment.CARRIER]
     out["carrier_call_mos"] = _mean(grid, over, [_milli(w.mos_milli) for w in over])
+    return out
 
 
 def _delays(grid: Grid, name: str, found: Sequence[QualityWindow], out: dict[str, Column]) -> None:
@@ -323,5 +329,5 @@ def _link(grid: Grid, record: SiteRecord, witness: str) -> Column:
             down.append((since_us, change.at.latest_us))
             since_us = None
     if since_us is not None:
-        down.append((since_us, grid.start_us + grid.count * STEP_US))
+        down.append((since_us, grid.end_us))
     return 1 - grid.shares(down)

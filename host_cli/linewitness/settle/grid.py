@@ -5,7 +5,7 @@ Rounds of STEP_US from the period's start. A round holds the samples sent in it 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from linewitness.settle.series import Series
 from linewitness.settle.suspicions import refused
 
 STEP_US = 60_000_000
+DAY_ROUNDS = 1440
 SERVED_CODE, NO_CODE = 200.0, 0.0
 MOSTLY = 0.5
 Counts = NDArray[np.int64]
@@ -28,6 +29,12 @@ class Grid:
     def __init__(self, period: Interval) -> None:
         self.start_us = period[0]
         self.count = -(-(period[1] - period[0]) // STEP_US)
+        self.end_us = self.start_us + self.count * STEP_US
+
+    def days(self) -> Iterator[Grid]:
+        """Yield the same rounds in grids of a day each."""
+        for start_us in range(self.start_us, self.end_us, DAY_ROUNDS * STEP_US):
+            yield Grid((start_us, min(start_us + DAY_ROUNDS * STEP_US, self.end_us)))
 
     def rounds(self, at_us: Counts) -> Counts:
         """Return the round of each instant; below 0, or the count and above, it lies outside of the period."""
@@ -61,11 +68,7 @@ class Grid:
 
 def placed(grid: Grid, series: Series, *fates: Fate) -> tuple[Counts, Counts]:
     """Return (instants, their rows) of the samples of those fates."""
-    times, rows = [np.zeros(0, np.int64)], [np.zeros(0, np.uint32)]
-    for column in (series.columns[f] for f in fates):
-        first, last = column.between(grid.start_us, grid.start_us + grid.count * STEP_US)
-        times.append(column.times[first:last])
-        rows.append(np.asarray(column.row, np.uint32)[first:last])
+    times, rows = zip(*(series.columns[f].placed(grid.start_us, grid.end_us) for f in fates), strict=True)
     return np.concatenate(times), np.concatenate(rows)
 
 
@@ -105,7 +108,7 @@ def calls(grid: Grid, series: Series) -> Column:
     result = grid.empty()
     for fate in (Fate.LOST, Fate.WRONG, Fate.ANSWERED):  # the good one of a round is written last
         at_us, rows = placed(grid, series, fate)
-        counts = np.array([fate is Fate.ANSWERED or not refused(series.rows[int(row)].code) for row in rows], bool)
+        counts = np.array([fate is Fate.ANSWERED or not refused(series.rows[row].code) for row in rows.tolist()], bool)
         result[grid.rounds(at_us[counts])] = float(fate is Fate.ANSWERED)
     return result
 
@@ -115,10 +118,9 @@ def codes(grid: Grid, group: Sequence[Series]) -> Column:
     where nothing was."""
     result = np.where(counted(grid, group, Fate.LOST) > 0, NO_CODE, np.nan)
     for series in group:
-        said = series.rows.codes
-        known = np.where(said >= 0, said, SERVED_CODE)
         at_us, rows = placed(grid, series, Fate.ANSWERED, Fate.WRONG)
-        np.fmax.at(result, grid.rounds(at_us), known[rows] if len(rows) else np.zeros(0))
+        said = series.rows.values("code", rows)
+        np.fmax.at(result, grid.rounds(at_us), np.where(said >= 0, said, SERVED_CODE))
     return np.where(best(grid, group, served) > MOSTLY, SERVED_CODE, result)
 
 
@@ -126,11 +128,9 @@ def round_trip(grid: Grid, group: Sequence[Series], *, least: bool = False) -> C
     """Return the mean (or least) of the readings' round trips in ms, weighed by what was answered."""
     at_us, values = [np.zeros(0, np.int64)], [np.zeros(0)]
     for series in group:
-        known = (series.rows.rtt_min_us if least else series.rows.rtt_mean_us) / 1000
         times, rows = placed(grid, series, Fate.ANSWERED, Fate.WRONG)
-        if len(rows):
-            at_us.append(times)
-            values.append(known[rows])
+        at_us.append(times)
+        values.append(series.rows.values("rtt_min_us" if least else "rtt_mean_us", rows) / 1000)
     return grid.mean(np.concatenate(at_us), np.concatenate(values))
 
 

@@ -65,14 +65,10 @@ def cite(record: SiteRecord, members: Sequence[Series], start_us: int, end_us: i
 
 
 def _cite_windows(record: SiteRecord, series: Series, start_us: int, end_us: int) -> Citation | None:
-    windows = [
-        w for w in record.windows
-        if w.witness == series.witness and w.target == series.target
-        and start_us <= w.start.earliest_us and w.end.latest_us <= end_us
-    ]  # fmt: skip
-    if not windows:
+    found = record.windows.counted(series.witness, series.target, start_us, end_us)
+    if found is None:
         return None
     return Citation(
-        series.witness, min(w.seq for w in windows), max(w.seq for w in windows), series.target, series.segment,
-        sum(w.sent for w in windows), sum(w.answered for w in windows), 0, sum(w.self_delayed for w in windows),
+        series.witness, found.first_seq, found.last_seq, series.target, series.segment, found.sent, found.answered, 0,
+        found.self_delayed,
     )  # fmt: skip

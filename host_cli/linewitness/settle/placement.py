@@ -11,8 +11,8 @@ spans all of them. Nothing is ever placed by a guess.
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from linewitness.model import Bounds, Finding
@@ -37,15 +37,50 @@ class Fix:
         return self.utc_us - self.at_us - bound, self.utc_us - self.at_us + bound
 
 
-def _at_us(fix: Fix) -> int:
-    return fix.at_us
+class Fixes:
+    """Fixes in the order of their instants, a few octets each: a year has half a million."""
+
+    __slots__ = ("at_us", "bound_us", "utc_us")
+
+    def __init__(self) -> None:
+        self.at_us, self.utc_us, self.bound_us = array("q"), array("q"), array("q")
+
+    def __len__(self) -> int:
+        return len(self.at_us)
+
+    def __getitem__(self, at: int) -> Fix:
+        return Fix(self.at_us[at], self.utc_us[at], self.bound_us[at])
+
+    def append(self, fix: Fix) -> None:
+        self.at_us.append(fix.at_us)
+        self.utc_us.append(fix.utc_us)
+        self.bound_us.append(fix.bound_us)
+
+
+class Stamps:
+    """What a boot's headers say of time, in the order of seq."""
+
+    __slots__ = ("boot", "fixes", "latest_us")
+
+    def __init__(self) -> None:
+        self.boot = 0
+        self.fixes = Fixes()
+        self.latest_us: int | None = None  # of UTC minus monotonic: the host had each batch when it had ended
+
+    def add(self, header: Header, received_us: int) -> None:
+        """Take one header, and when the host got it, UTC us."""
+        self.boot = header.boot
+        if header.clock.source != codes.CLOCK_NONE:
+            self.fixes.append(Fix(header.end_us, header.clock.utc_us, header.clock.bound_us))
+        most_us = received_us - header.end_us
+        self.latest_us = most_us if self.latest_us is None else min(self.latest_us, most_us)
 
 
 @dataclass(frozen=True, slots=True)
 class BootClock:
     """The clock of one boot: one or more groups of fixes that agree within a group; empty: never synchronised."""
 
-    groups: tuple[tuple[Fix, ...], ...]
+    groups: tuple[Fixes, ...]
     disputed: bool  # the host's receive time contradicts it
 
     def place(self, at_us: int) -> Bounds | None:
@@ -54,21 +89,20 @@ class BootClock:
             return None
         spans = []
         for fixes in self.groups:
-            later = bisect_left(fixes, at_us, key=_at_us)  # the batch's own fix, as a rule
+            later = bisect_left(fixes.at_us, at_us)  # the batch's own fix, as a rule
             spans.append(fixes[min(later, len(fixes) - 1)].offset_at(at_us))
         return Bounds(at_us + min(s[0] for s in spans), at_us + max(s[1] for s in spans))
 
 
-def boot_clock(who: str, headers: Sequence[tuple[Header, int]]) -> tuple[BootClock, list[Finding]]:
-    """Return the clock of a boot from its (header, host's receive time in UTC us), in the order of seq."""
-    fixes = [Fix(h.end_us, h.clock.utc_us, h.clock.bound_us) for h, _ in headers if h.clock.source != codes.CLOCK_NONE]
+def boot_clock(who: str, stamps: Stamps) -> tuple[BootClock, list[Finding]]:
+    """Return the clock of a boot, and what is to be said of it."""
     findings = []
-    groups = _agreeing(fixes)
-    boot = headers[0][0].boot
+    boot = stamps.boot
+    groups = _agreeing(stamps.fixes)
     if not groups:
         text = f"boot {boot} was never synchronised: its time is unknown"
         findings.append(Finding("clock_never_set", who, None, text))
-    ceiling = min((received - h.end_us for h, received in headers), default=0) + HOST_TOLERANCE_US
+    ceiling = (stamps.latest_us or 0) + HOST_TOLERANCE_US
     possible = [g for g in groups if g[0].offset_at(g[0].at_us)[0] <= ceiling]
     if len(groups) > 1:
         kept = f"{len(possible)} of them fit the host's receive times" if possible else "none fits the host's"
@@ -79,18 +113,19 @@ def boot_clock(who: str, headers: Sequence[tuple[Header, int]]) -> tuple[BootClo
         ahead = groups[0][0].offset_at(groups[0][0].at_us)[0] - ceiling + HOST_TOLERANCE_US
         text = f"boot {boot}: the witness's clock is {ahead / 1e6:.1f} s ahead of the host's receive time"
         findings.append(Finding("clock_disputed", who, groups[0][0].utc_us, text))
-    return BootClock(tuple(tuple(g) for g in (possible or groups)), disputed), findings
+    return BootClock(tuple(possible or groups), disputed), findings
 
 
-def _agreeing(fixes: Iterable[Fix]) -> list[list[Fix]]:
+def _agreeing(fixes: Fixes) -> list[Fixes]:
     """Return the fixes in groups whose neighbours' bounds meet, in the order of their first member."""
-    groups: list[list[Fix]] = []
-    for fix in fixes:
+    groups: list[Fixes] = []
+    for fix in (fixes[at] for at in range(len(fixes))):
         for group in groups:
             low, high = group[-1].offset_at(fix.at_us)
             if low <= fix.utc_us - fix.at_us + fix.bound_us and fix.utc_us - fix.at_us - fix.bound_us <= high:
                 group.append(fix)
                 break
         else:
-            groups.append([fix])
+            groups.append(Fixes())
+            groups[-1].append(fix)
     return groups

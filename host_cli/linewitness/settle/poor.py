@@ -67,10 +67,9 @@ def poor_share(windows: Sequence[QualityWindow]) -> float:
 def _windows(diagnosis: Diagnosis, span: Interval, *, own: bool = False) -> list[QualityWindow]:
     """Return the windows to the provider within a stretch; own: those to the own reflector."""
     return [
-        w for w in diagnosis.record.windows
+        w for w in diagnosis.record.windows.within(*span)
         if w.control is own and (w.segment is Segment.PROVIDER) is not own
         and w.segment is not Segment.CARRIER
-        and span[0] <= w.start.earliest_us and w.end.latest_us <= span[1]
     ]  # fmt: skip
 
 

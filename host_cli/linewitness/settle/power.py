@@ -80,8 +80,8 @@ def _others(record: SiteRecord, boot: Boot, until_us: int) -> list[str]:
 def _router(record: SiteRecord, boot: Boot, until_us: int, *, restarted: bool) -> list[str]:
     """Return what the router's first word after the start says of whether it restarted meanwhile."""
     after = [
-        w for w in record.router
-        if w.uptime_s is not None and boot.at.latest_us < w.at_us <= boot.at.latest_us + ASKED_US
+        w for w in record.router.between(boot.at.latest_us + 1, boot.at.latest_us + ASKED_US + 1)
+        if w.uptime_s is not None
     ]  # fmt: skip
     if not after or after[0].uptime_s is None:
         return []

@@ -41,6 +41,7 @@ BAD_CONTROL = "the own reflector was beyond the limit too"
 NOT_WIRED = "not from a wired witness"
 OPEN = (NO_CONTROL, BAD_CONTROL, NOT_WIRED)  # what only better evidence would have made claimable
 Named = list[tuple[str, list[Interval]]]
+Control = tuple[int, int, str, list[tuple[str, int, int]]]  # start in us, seq, target, what _values says
 UNITS = {"mos": "milli_mos", "loss": "ppm", "jitter": "us", "latency": "us"}
 
 
@@ -86,11 +87,12 @@ def judge(
 ) -> list[Judged]:
     """Return the windows of a site to its provider within [start_us, end_us), each with why it may not count."""
     by_clause, by_side = _outside(contract, commitment, evidence, whole, posts)
-    controls = _controls(evidence.windows)
+    near = (whole[0] - CONTROL_WITHIN_US, whole[1] + CONTROL_WITHIN_US)
+    controls = _controls(commitment, evidence.windows.begun(*near))
     result = []
-    for w in evidence.windows:
+    for w in evidence.windows.within(*whole):
         span = (w.start.earliest_us, w.end.latest_us)
-        if w.control or w.segment is not Segment.PROVIDER or span[0] < whole[0] or span[1] > whole[1]:
+        if w.control or w.segment is not Segment.PROVIDER:
             continue
         found = _values(commitment, w)
         if not found:
@@ -101,7 +103,7 @@ def judge(
         if not refused and commitment.wired_only and not evidence.wired:
             refused = NOT_WIRED
         if not refused and beyond:
-            refused = _uncontrolled(commitment, w, controls.get(w.witness, ()))
+            refused = _uncontrolled(w, controls.get(w.witness, ()))
         value = found[0][1] if len(found) == 1 else int(beyond)
         result.append(Judged(span[0], value, beyond, excluded_by, refused))
     return result
@@ -133,25 +135,25 @@ def _touches(parts: Sequence[Interval], span: Interval) -> bool:
     return i < len(parts) and parts[i][0] < span[1]
 
 
-def _controls(windows: Sequence[QualityWindow]) -> Mapping[str, list[tuple[int, QualityWindow]]]:
-    """Return each witness's windows to the own reflector, by time."""
-    result: defaultdict[str, list[tuple[int, QualityWindow]]] = defaultdict(list)
+def _controls(commitment: Commitment, windows: Iterable[QualityWindow]) -> Mapping[str, list[Control]]:
+    """Return what each witness's windows to the own reflector know, by time."""
+    result: defaultdict[str, list[Control]] = defaultdict(list)
     for w in windows:
         if w.control and w.segment is not Segment.PROVIDER:
-            result[w.witness].append((w.start.earliest_us, w))
+            result[w.witness].append((w.start.earliest_us, w.seq, w.target, _values(commitment, w)))
     for found in result.values():
-        found.sort(key=lambda item: (item[0], item[1].seq, item[1].target))
+        found.sort()
     return result
 
 
-def _uncontrolled(commitment: Commitment, w: QualityWindow, controls: Sequence[tuple[int, QualityWindow]]) -> str:
+def _uncontrolled(w: QualityWindow, controls: Sequence[Control]) -> str:
     """Return why a window beyond the limit is not held against the provider; empty where it is."""
     at_us = w.start.earliest_us
     i = bisect.bisect_left(controls, at_us, key=lambda item: item[0])
     near = sorted(controls[max(0, i - 1) : i + 1], key=lambda item: abs(item[0] - at_us))
     if not near or abs(near[0][0] - at_us) > CONTROL_WITHIN_US:
         return NO_CONTROL
-    found = _values(commitment, near[0][1])
+    found = near[0][3]
     if not found:
         return NO_CONTROL
     return BAD_CONTROL if any(_misses_limit(metric, value, limit) for metric, value, limit in found) else ""

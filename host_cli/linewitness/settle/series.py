@@ -1,8 +1,8 @@
-"""What one target showed, sample by sample, in columns: small enough for months, quick to ask about an interval.
+"""What one target showed, sample by sample, in columns: quick to ask about an interval.
 
-A Series is filled by a feeder (settle.timeline from signed batches) and only asked afterwards. A *reply* is an answer
-or a wrong answer: it proves that the path works both ways. An answer proves the service as well. What is void says
-nothing and is only counted.
+Samples are kept page by page (settle.pages). A Series is filled by a feeder (settle.timeline from signed batches) and
+only asked afterwards. A *reply* is an answer or a wrong answer: it proves that the path works both ways. An answer
+proves the service as well. What is void says nothing and is only counted.
 
 Times: a sample's nominal instant of sending is in the column; its row holds the slack around it and the longest round
 trip of the reading. An instant is [nominal - slack, nominal + slack + quantum].
@@ -10,20 +10,17 @@ trip of the reading. An instant is [nominal - slack, nominal + slack + quantum].
 
 from __future__ import annotations
 
-from array import array
-from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from linewitness.model import Bounds, Citation, Fate, Sample, Segment
+from linewitness.settle.pages import Numbers, Pages, Table
 
-Times = NDArray[np.int64]
-UNKNOWN = 0xFFFFFFFF  # what a column of Rows holds for None; a round trip that long is none
-UNKNOWN_CODE = -(1 << 31)
+UNKNOWN = 1 << 40  # what a table holds for None; no round trip is that long, no code that high
 
 
 class Row(NamedTuple):
@@ -40,46 +37,30 @@ class Row(NamedTuple):
 
 
 class Rows:
-    """Rows, column by column: a tuple each would take five times the memory, and a site's month has a million."""
+    """Rows by number, column by column."""
 
-    __slots__ = ("_boot", "_code", "_quantum", "_rtt", "_seq", "_slack")
+    __slots__ = ("_table",)
 
-    def __init__(self) -> None:
-        self._seq, self._boot, self._quantum = array("I"), array("I"), array("I")
-        self._slack, self._code = array("q"), array("i")
-        self._rtt = (array("I"), array("I"), array("I"))  # max, min, mean
+    def __init__(self, pages: Pages) -> None:
+        self._table = Table(pages, len(Row._fields), ordered=False)
 
     def __len__(self) -> int:
-        return len(self._seq)
+        return len(self._table)
 
     def __getitem__(self, at: int) -> Row:
-        longest, least, mean = (None if column[at] == UNKNOWN else column[at] for column in self._rtt)
-        code = None if self._code[at] == UNKNOWN_CODE else self._code[at]
-        return Row(
-            self._seq[at], self._boot[at], self._slack[at], self._quantum[at], longest, code, least, mean
-        )  # fmt: skip
+        values: list[Any] = [None if value == UNKNOWN else value for value in self._table.row(at).tolist()]
+        return Row(*values)
 
     def append(self, row: Row) -> None:
-        self._seq.append(row.seq)
-        self._boot.append(row.boot)
-        self._slack.append(row.slack_us)
-        self._quantum.append(row.quantum_us)
-        self._code.append(UNKNOWN_CODE if row.code is None else row.code)
-        for column, value in zip(self._rtt, (row.rtt_max_us, row.rtt_min_us, row.rtt_mean_us), strict=True):
-            column.append(UNKNOWN if value is None else value)
+        self._table.append(*(UNKNOWN if value is None else value for value in row))
 
-    @property
-    def codes(self) -> NDArray[np.float64]:
-        """The code of each row, NaN where it has none."""
-        return np.where(np.equal(self._code, UNKNOWN_CODE), np.nan, self._code)
+    def close(self) -> None:
+        self._table.close()
 
-    @property
-    def rtt_min_us(self) -> NDArray[np.float64]:
-        return np.where(np.equal(self._rtt[1], UNKNOWN), np.nan, self._rtt[1])
-
-    @property
-    def rtt_mean_us(self) -> NDArray[np.float64]:
-        return np.where(np.equal(self._rtt[2], UNKNOWN), np.nan, self._rtt[2])
+    def values(self, name: str, at: Numbers) -> NDArray[np.float64]:
+        """Return one field of the rows of those numbers, NaN where it is None."""
+        found = self._table.take(at, Row._fields.index(name))
+        return np.where(found == UNKNOWN, np.nan, found)
 
 
 class Point(NamedTuple):
@@ -98,52 +79,70 @@ class Point(NamedTuple):
         return self.at_us + self.row.slack_us + self.row.quantum_us
 
 
-@dataclass(slots=True)
 class Column:
-    """Times in ascending order, and the row of each."""
+    """Times in ascending order, and the number of the row of each."""
 
-    at_us: array[int] = field(default_factory=lambda: array("q"))
-    row: array[int] = field(default_factory=lambda: array("I"))
+    __slots__ = ("_table",)
 
-    @property
-    def times(self) -> Times:
-        return np.asarray(self.at_us, np.int64)
+    def __init__(self, pages: Pages) -> None:
+        self._table = Table(pages, 2)
+
+    def __len__(self) -> int:
+        return len(self._table)
 
     def add(self, at_us: int, row: int) -> None:
-        self.at_us.append(at_us)
-        self.row.append(row)
+        self._table.append(at_us, row)
 
-    def sort(self) -> None:
-        """Put late data in its place; equal times keep the order of their rows."""
-        if any(self.at_us[i] > self.at_us[i + 1] for i in range(len(self.at_us) - 1)):
-            pairs = sorted(zip(self.at_us, self.row, strict=True))
-            self.at_us = array("q", (p[0] for p in pairs))
-            self.row = array("I", (p[1] for p in pairs))
+    def close(self) -> None:
+        self._table.close()
+
+    def at(self, number: int) -> tuple[int, int]:
+        """Return (time, row) of one of them."""
+        at_us, row = self._table.row(number).tolist()
+        return at_us, row
+
+    def between(self, start_us: int, end_us: int) -> tuple[int, int]:
+        """Return [first, last): which of them lie in [start_us, end_us)."""
+        first = self._table.before(start_us)
+        return first, max(first, self._table.before(end_us))
 
     def count(self, start_us: int, end_us: int) -> int:
         """Return how many lie in [start_us, end_us)."""
         first, last = self.between(start_us, end_us)
         return last - first
 
-    def between(self, start_us: int, end_us: int) -> tuple[int, int]:
-        """Return [first, last): which of them lie in [start_us, end_us)."""
-        first = bisect_left(self.at_us, start_us)
-        return first, max(first, bisect_left(self.at_us, end_us))
+    def times(self, first: int, last: int) -> Numbers:
+        """Return the times of [first, last), by number."""
+        return self._table.between(first, last)[:, 0]
+
+    def placed(self, start_us: int, end_us: int) -> tuple[Numbers, Numbers]:
+        """Return the times in [start_us, end_us), and the rows of them."""
+        found = self._table.between(*self.between(start_us, end_us))
+        return found[:, 0], found[:, 1]
+
+    def each_page(self) -> Iterator[Numbers]:
+        """Yield all times in ascending order, some thousands at once."""
+        return (page[:, 0] for page in self._table.parts(0, len(self._table)))
+
+    def following(self, at_us: Numbers, none: int) -> Numbers:
+        """Return for each of ascending instants the first time after it, none where there is none."""
+        return self._table.following(at_us, none)
 
     def last_at_or_before(self, at_us: int) -> int | None:
-        i = bisect_right(self.at_us, at_us)
+        i = self._table.until(at_us)
         return i - 1 if i else None
 
     def first_after(self, at_us: int) -> int | None:
-        i = bisect_right(self.at_us, at_us)
-        return i if i < len(self.at_us) else None
+        i = self._table.until(at_us)
+        return i if i < len(self._table) else None
 
 
 @dataclass(slots=True, eq=False)
 class Series:
     """All samples of one target of one witness.
 
-    callee: whom a test call calls; member: which server of the host's set (RFC 3263), 0 where the plan names none.
+    callee: whom a test call calls; member: which server of the host's set (RFC 3263), 0 where the plan names none;
+    pages: where its samples are kept.
     """
 
     site: str
@@ -157,8 +156,13 @@ class Series:
     timeout_us: int
     callee: str = ""
     member: int = 0
-    rows: Rows = field(default_factory=Rows)
-    columns: dict[Fate, Column] = field(default_factory=lambda: {fate: Column() for fate in Fate})
+    pages: Pages = field(default_factory=Pages, repr=False)
+    rows: Rows = field(init=False)
+    columns: dict[Fate, Column] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.rows = Rows(self.pages)
+        self.columns = {fate: Column(self.pages) for fate in Fate}
 
     @property
     def key(self) -> tuple[str, str, str, str]:
@@ -172,23 +176,23 @@ class Series:
     def add(self, fate: Fate, at_us: int, row: int) -> None:
         self.columns[fate].add(at_us, row)
 
-    def sort(self) -> None:
+    def close(self) -> None:
+        """Put late samples in their place; after this the series is only asked."""
+        self.rows.close()
         for column in self.columns.values():
-            column.sort()
+            column.close()
 
     @property
     def ever_replied(self) -> bool:
-        return bool(self.columns[Fate.ANSWERED].at_us or self.columns[Fate.WRONG].at_us)
+        return any(len(self.columns[fate]) for fate in REPLIED)
 
     def point(self, fate: Fate, i: int) -> Point:
-        column = self.columns[fate]
-        return Point(column.at_us[i], self, self.rows[column.row[i]])
+        at_us, row = self.columns[fate].at(i)
+        return Point(at_us, self, self.rows[row])
 
     def points(self, fate: Fate, start_us: int, end_us: int) -> Iterator[Point]:
         """Yield the samples of that fate sent in [start_us, end_us), nominally."""
-        at_us = self.columns[fate].at_us
-        for i in range(bisect_left(at_us, start_us), bisect_left(at_us, end_us)):
-            yield self.point(fate, i)
+        return (self.point(fate, i) for i in range(*self.columns[fate].between(start_us, end_us)))
 
     def last_before(self, fates: tuple[Fate, ...], at_us: int) -> Point | None:
         """Return the last sample of one of the fates sent at or before at_us."""
@@ -243,6 +247,5 @@ BAD = (Fate.LOST, Fate.WRONG)
 
 
 def _ends(series: Series, fate: Fate, start_us: int, end_us: int) -> list[Point]:
-    at_us = series.columns[fate].at_us
-    first, after = bisect_left(at_us, start_us), bisect_left(at_us, end_us)
+    first, after = series.columns[fate].between(start_us, end_us)
     return [series.point(fate, i) for i in {first, after - 1}] if after > first else []

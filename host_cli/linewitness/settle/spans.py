@@ -10,6 +10,8 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
+import numpy as np
+
 from linewitness.model import Bounds, Fate, Segment, SegmentSpan, State
 from linewitness.settle.groups import cite
 from linewitness.settle.intervals import Interval, subtract, union
@@ -53,6 +55,7 @@ def site_spans(diagnosis: Diagnosis, period: Interval) -> list[SegmentSpan]:
         Segment.TRANSIT: groups.anchors,
         Segment.PROVIDER: groups.provider,
     }
+    seen = {s.key: _seen(s) for s in record.series}
     result = []
     for segment, series in members.items():
         if not series and segment not in (Segment.WITNESS, Segment.LAN, Segment.ACCESS):
@@ -61,7 +64,7 @@ def site_spans(diagnosis: Diagnosis, period: Interval) -> list[SegmentSpan]:
         seen_by = everything if segment in (Segment.LAN, Segment.ACCESS) else series
         marks = [Mark(HOLE, State.UNMEASURED, Bounds(a, a), Bounds(b, b)) for a, b in holes]
         if segment is not Segment.WITNESS:
-            blind = subtract([period], _seen(seen_by))
+            blind = subtract([period], union(i for s in seen_by for i in seen[s.key]))
             marks += [Mark(BEHIND, State.UNMEASURED, Bounds(a, a), Bounds(b, b)) for a, b in blind]
             marks += _cut_marks(segment, diagnosis.cuts)
             clear_us = record.clear_rounds * min((s.period_us for s in series), default=1_000_000)
@@ -114,22 +117,15 @@ def _own_marks(
     return marks
 
 
-def _seen(series: Iterable[Series]) -> list[Interval]:
+def _seen(one: Series) -> list[Interval]:
     """Return where samples that say something lie, each with its surroundings."""
+    reach_us = max(REACH_US, 2 * one.period_us)
     spans: list[Interval] = []
-    for one in series:
-        reach_us = max(REACH_US, 2 * one.period_us)
-        for fate in (Fate.ANSWERED, Fate.WRONG, Fate.LOST):
-            current: Interval | None = None
-            for at_us in one.columns[fate].at_us:
-                if current is not None and at_us - reach_us <= current[1]:
-                    current = (current[0], at_us + reach_us)
-                    continue
-                if current is not None:
-                    spans.append(current)
-                current = (at_us - reach_us, at_us + reach_us)
-            if current is not None:
-                spans.append(current)
+    for fate in (Fate.ANSWERED, Fate.WRONG, Fate.LOST):
+        for times in one.columns[fate].each_page():
+            holes = np.flatnonzero(np.diff(times) > 2 * reach_us)
+            begins, ends = times[np.append(0, holes + 1)], times[np.append(holes, len(times) - 1)]
+            spans += zip((begins - reach_us).tolist(), (ends + reach_us).tolist(), strict=True)
     return union(spans)
 
 

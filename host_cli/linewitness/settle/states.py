@@ -17,7 +17,6 @@ failures themselves stay apart, so that nobody is charged for the good rounds be
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -25,11 +24,38 @@ import numpy as np
 
 from linewitness.model import Bounds, Fate
 from linewitness.settle.intervals import Interval, core, hull
-from linewitness.settle.series import Point, Series, Times
+from linewitness.settle.pages import Numbers
+from linewitness.settle.series import Point, Series
 
 LIVE_US = 600_000_000  # a target that has not replied for so long before a failure is no witness of it
 LIVE_PERIODS = 20
 FOREVER_US = 1 << 62
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Failed:
+    """Failed probes in order of time, each found when it is asked for: which of known, with which of fates, by number
+    in that column."""
+
+    known: Sequence[Series]
+    fates: Sequence[Fate]
+    which: Numbers
+    fate: Numbers
+    place: Numbers
+
+    def __len__(self) -> int:
+        return len(self.which)
+
+    def __getitem__(self, at: int) -> Point:
+        return self.known[int(self.which[at])].point(self.fates[int(self.fate[at])], int(self.place[at]))
+
+    def __iter__(self) -> Iterator[Point]:
+        return (self[at] for at in range(len(self)))
+
+    def counts(self) -> tuple[tuple[Series, int], ...]:
+        """Return how many are of each series, in the order of known."""
+        found = np.bincount(self.which).tolist()
+        return tuple((self.known[i], count) for i, count in enumerate(found) if count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +66,7 @@ class Failure:
     start: Bounds
     end: Bounds
     last_good_us: int | None
-    bad: tuple[Point, ...]
+    bad: Failed
     counts: tuple[tuple[Series, int], ...]
 
     @property
@@ -75,14 +101,14 @@ def find_failures(
     those in which no series has so many failed probes.
     """
     known = sorted((s for s in failing if s.ever_replied), key=lambda s: s.key)
-    parts = [(i, f, s.columns[f].between(*period)) for i, s in enumerate(known) for f in bad_fates]
+    parts = [(i, f, *s.columns[f].between(*period)) for i, s in enumerate(known) for f in bad_fates]
     at_us, which, fate, place = (
         np.concatenate([np.zeros(0, np.int64), *found])
         for found in (
-            [known[i].columns[f].times[low:high] for i, f, (low, high) in parts],
-            [np.full(high - low, i) for i, _, (low, high) in parts],
-            [np.full(high - low, bad_fates.index(f)) for _, f, (low, high) in parts],
-            [np.arange(low, high) for _, _, (low, high) in parts],
+            [known[i].columns[f].times(low, high) for i, f, low, high in parts],
+            [np.full(high - low, i) for i, _, low, high in parts],
+            [np.full(high - low, bad_fates.index(f)) for _, f, low, high in parts],
+            [np.arange(low, high) for _, _, low, high in parts],
         )
     )
     order = np.lexsort((which, at_us))
@@ -91,21 +117,19 @@ def find_failures(
     barrier = np.searchsorted(starts, at_us, "right")
     open_ = (barrier == 0) | (at_us >= np.concatenate(([0], ends))[barrier])
     at_us, which, fate, place, barrier = at_us[open_], which[open_], fate[open_], place[open_], barrier[open_]
-    lives = np.sort(np.concatenate([np.zeros(0, np.int64), *(s.columns[f].times for s in alive for f in alive_fates)]))
-    following = np.concatenate((lives, [FOREVER_US]))[np.searchsorted(lives, at_us, "right")]
+    following = np.full(len(at_us), FOREVER_US, np.int64)
+    for column in (s.columns[f] for s in alive for f in alive_fates):
+        following = np.minimum(following, column.following(at_us, FOREVER_US))
     result = []
     for first, last in _clusters(at_us, barrier, following):
         if np.bincount(which[first:last]).max() < least:
             continue
-        bad = [
-            known[i].point(bad_fates[f], at)
-            for i, f, at in zip(which[first:last], fate[first:last], place[first:last], strict=True)
-        ]
+        bad = Failed(known, bad_fates, which[first:last], fate[first:last], place[first:last])
         result.append(_failure(bad, alive, alive_fates, period, walls))
     return result
 
 
-def _clusters(at_us: Times, barrier: Times, following: Times) -> Iterator[tuple[int, int]]:
+def _clusters(at_us: Numbers, barrier: Numbers, following: Numbers) -> Iterator[tuple[int, int]]:
     """Yield [first, last) of the failed probes between two signs of life, and between two barriers."""
     first = 0
     times, fences, until = at_us.tolist(), barrier.tolist(), following.tolist()
@@ -116,7 +140,7 @@ def _clusters(at_us: Times, barrier: Times, following: Times) -> Iterator[tuple[
 
 
 def _failure(
-    bad: list[Point],
+    bad: Failed,
     alive: Sequence[Series],
     fates: tuple[Fate, ...],
     period: Interval,
@@ -130,13 +154,12 @@ def _failure(
     ends_us = first_good.latest_us + (first_good.row.rtt_max_us or 0) if first_good else period[1]
     start_us = max([start_us, *(w[1] for w in walls if w[1] <= bad[0].at_us)])
     ends_us = min([ends_us, *(w[0] for w in walls if w[0] >= bad[-1].at_us)])
-    counts = Counter(p.series for p in bad)
     return Failure(
         Bounds(min(start_us, begins_us), begins_us),
         Bounds(min(closing.earliest_us, ends_us), ends_us),
         last_good.at_us if last_good else None,
-        tuple(bad),
-        tuple(sorted(counts.items(), key=lambda item: item[0].key)),
+        bad,
+        bad.counts(),
     )
 
 

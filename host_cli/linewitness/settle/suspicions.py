@@ -120,9 +120,8 @@ def _kind_of_silence(methods: set[str]) -> str:
 def _contradicted(record: SiteRecord, groups: Groups, failure: Failure) -> bool:
     """Return whether calls, or packets of a call-quality window, got through to the provider all the same."""
     return any(s.count(Fate.ANSWERED, *failure.core) for s in groups.calls) or any(
-        w.answered for w in record.windows
+        w.answered for w in record.windows.within(*failure.core)
         if not w.control and w.segment is Segment.PROVIDER
-        and failure.core[0] <= w.start.earliest_us and w.end.latest_us <= failure.core[1]
     )  # fmt: skip
 
 

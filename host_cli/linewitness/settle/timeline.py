@@ -12,6 +12,7 @@ Roles of targets, as settling reads a plan:
 
 from __future__ import annotations
 
+from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -19,8 +20,11 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from linewitness.model import Bounds, Coverage, Fate, Finding, QualityWindow, Segment
+from linewitness.settle.heard import Windows
 from linewitness.settle.intervals import Interval, intersect, length, subtract, union
-from linewitness.settle.placement import BootClock, boot_clock
+from linewitness.settle.pages import Pages
+from linewitness.settle.placement import BootClock, Stamps, boot_clock
+from linewitness.settle.router_words import RouterWord, RouterWords
 from linewitness.settle.series import Row, Series
 from linewitness_wire import codes, plan, record
 from linewitness_wire.record import Body, Header
@@ -82,18 +86,6 @@ class Boot:
 
 
 @dataclass(frozen=True, slots=True)
-class RouterWord:
-    """What a router said of itself at an instant: seconds since it started, whether its line was up, and kbit/s down
-    and up through it since it was asked before; None: not said."""
-
-    witness: str
-    at_us: int
-    uptime_s: int | None
-    line_up: bool | None
-    kbits: tuple[float, float] | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Ran:
     """A boot of a witness: the UTC us of its monotonic 0, as far as its clock tells."""
 
@@ -131,15 +123,17 @@ class SiteInfo:
 
 @dataclass(slots=True)
 class SiteRecord:
-    """All that the witnesses of one site showed in the period, in UTC. measured is by witness."""
+    """All that the witnesses of one site showed in the period, in UTC. measured is by witness; what there is much of is
+    kept in pages."""
 
     site: str
+    pages: Pages = field(default_factory=Pages, repr=False)
     series: list[Series] = field(default_factory=list)
-    windows: list[QualityWindow] = field(default_factory=list)
+    windows: Windows = field(init=False)
+    router: RouterWords = field(init=False)
     links: list[LinkChange] = field(default_factory=list)
     measured: dict[str, list[Interval]] = field(default_factory=dict)
     boots: list[Boot] = field(default_factory=list)
-    router: list[RouterWord] = field(default_factory=list)
     ran: list[Ran] = field(default_factory=list)
     led: list[Led] = field(default_factory=list)
     vague: dict[str, list[Interval]] = field(default_factory=dict)  # placed worse than to VAGUE_US
@@ -148,6 +142,9 @@ class SiteRecord:
     findings: list[Finding] = field(default_factory=list)
     fail_rounds: int = 3
     clear_rounds: int = 3
+
+    def __post_init__(self) -> None:
+        self.windows, self.router = Windows(self.pages), RouterWords(self.pages)
 
     def measured_by_any(self) -> list[Interval]:
         return union(i for intervals in self.measured.values() for i in intervals)
@@ -168,19 +165,20 @@ def read_site(
     start_us: int,
     end_us: int,
     heads: Iterable[Head] | None = None,
+    pages: Pages | None = None,
 ) -> SiteRecord:
     """Return the record of a site for [start_us, end_us). plans: SHA-256 -> Plan.
 
     heads: those of all the batches, which then come in the order of their chains and are read one by one; without them
-    the batches may come in any order, and are held.
+    the batches may come in any order, and are held. pages: where samples and windows are kept, by default in memory.
     """
     if heads is None:
         batches = sorted(batches, key=lambda b: (b.witness, b.header.boot, b.header.seq))
         heads = [Head(b.witness, b.header, b.received_us) for b in batches]
-    result = SiteRecord(site)
-    boots: dict[str, dict[int, list[tuple[Header, int]]]] = defaultdict(lambda: defaultdict(list))
+    result = SiteRecord(site, Pages() if pages is None else pages)
+    boots: defaultdict[str, dict[int, Stamps]] = defaultdict(dict)
     for head in heads:
-        boots[head.witness][head.header.boot].append((head.header, head.received_us))
+        boots[head.witness].setdefault(head.header.boot, Stamps()).add(head.header, head.received_us)
     readers = {w: _WitnessReader(result, w, plans, start_us, end_us, boots.pop(w)) for w in sorted(boots)}
     for batch in batches:
         if batch.witness in readers:
@@ -188,12 +186,12 @@ def read_site(
     for reader in readers.values():
         reader.finish()
     for series in result.series:
-        series.sort()
+        series.close()
     result.series.sort(key=lambda s: s.key)
-    result.windows.sort(key=lambda w: (w.start, w.witness, w.target, w.seq))
+    result.windows.close()
+    result.router.close()
     result.links.sort(key=lambda c: (c.at, c.witness, c.seq))
     result.boots.sort(key=lambda b: (b.at, b.witness, b.seq))
-    result.router.sort(key=lambda w: (w.at_us, w.witness))
     result.led.sort(key=lambda led: (led.start_us, led.witness, led.host))
     return result
 
@@ -208,7 +206,7 @@ class _WitnessReader:
         plans: Mapping[bytes, plan.Plan],
         start_us: int,
         end_us: int,
-        boots: Mapping[int, list[tuple[Header, int]]],
+        boots: Mapping[int, Stamps],
     ) -> None:
         self.into = into
         self.witness = witness
@@ -218,11 +216,11 @@ class _WitnessReader:
         self.end_us = end_us
         self.series: dict[tuple[str, str, str], Series] = {}
         self.used_plans: list[str] = []
-        self.measured: list[Interval] = []
+        self.measured: list[Interval] = []  # seams closed as they come
         self.vague: list[Interval] = []
         self.disputed: list[Interval] = []
         self.leading: dict[str, Led] = {}  # the newest, by target
-        self.in_period: list[int] = []
+        self.in_period = array("Q")
         self.trimmed = 0
         self.link_up: bool | None = None
 
@@ -264,7 +262,10 @@ class _WitnessReader:
             return
         self.into.fail_rounds, self.into.clear_rounds = known.fail_rounds, known.clear_rounds
         span = (_middle(start), _middle(end))
-        self.measured.append(span)
+        if self.measured and self.measured[-1][0] <= span[0] <= self.measured[-1][1] + SEAM_US:
+            self.measured[-1] = (self.measured[-1][0], max(self.measured[-1][1], span[1]))
+        else:
+            self.measured.append(span)
         if max(start.width_us, end.width_us) > VAGUE_US:
             self.vague.append(span)
         if clock.disputed:
@@ -303,7 +304,7 @@ class _WitnessReader:
         if target.method == codes.METHOD_STAMP or (
             record.SENT in reading and reading.get(record.CALL) == codes.CALL_DONE
         ):
-            self.into.windows.append(_window(self.into.site, self.witness, header.seq, target, reading, start, end))
+            self.into.windows.add(_window(self.into.site, self.witness, header.seq, target, reading, start, end))
         if record.CALL in reading:
             _add_call(series, row, reading, _middle(start))
         elif target.method == codes.METHOD_STAMP:
@@ -324,7 +325,7 @@ class _WitnessReader:
         if record.OCTETS in reading and reading.get(record.COUNTED_US):
             down, up = (octets * 8000 / reading[record.COUNTED_US] for octets in reading[record.OCTETS])
             kbits = (down, up)
-        self.into.router.append(RouterWord(self.witness, at_us, uptime_s, line_up, kbits))
+        self.into.router.add(RouterWord(self.witness, at_us, uptime_s, line_up, kbits))
 
     def _read_led(self, target: plan.Target, reading: dict, span: Interval) -> None:
         """Keep where the provider's name led, as one word as long as it says the same."""
@@ -354,6 +355,7 @@ class _WitnessReader:
                 self.into.site, self.witness, target.name, Segment(codes.SEGMENT_NAMES[target.segment]), method,
                 target.role == codes.ROLE_CONTROL, target.host, target.period_ms * 1000, target.timeout_ms * 1000,
                 target.options.get(plan.OPTION_EXTENSION, ""), target.options.get(plan.OPTION_MEMBER, 0),
+                self.into.pages,
             )  # fmt: skip
         return self.series[key]
 
