@@ -13,23 +13,23 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "firmware"))
+
+from on_board import PRELUDE, board_in
 from probe_judge import Told
 
 from simulations.lab import baselines
 from simulations.lab.netns import Namespaces
 
-ROOT = Path(__file__).resolve().parents[2]
 FAR, STAMP_PORT, IRTT_PORT, SIP_PORT, RTP_PORT = "192.0.2.1", 862, 2112, 5060, 6000
 PACKETS, INTERVAL_US = 250, 20_000
 PAYLOAD_OCTETS = 172
 ANSWERED, TOO_LATE, VOID = 1, 2, 3  # states of witness.probes.window
 
 # What a board runs; what the firmware keeps of each packet is told to the bench.
-MAIN = """
-import asyncio, json, network, os, socket, time
-from linewitness_wire import codes, plan, record
-from witness import sockets
-from witness.clock import Clock
+MAIN = (
+    PRELUDE
+    + """
 from witness.probes import window
 
 class Told(window.Window):
@@ -37,21 +37,11 @@ class Told(window.Window):
         super().close(link_up)
         print("EACH", json.dumps([list(self._rtt_us), list(self._state)]))
 
-class Link:
-    def __init__(self, wlan): self.wlan = wlan
-    def is_up(self): return self.wlan.isconnected()
-    def address(self): return self.wlan.ifconfig()[0]
-
 async def main():
-    wlan = network.WLAN(network.STA_IF)
-    wlan.active(True)
-    wlan.connect("office", "secret")
-    while not wlan.isconnected():
-        await asyncio.sleep_ms(10)
-    link, clock = Link(wlan), Clock(time.ticks_us, time.ticks_diff, asyncio.sleep_ms)
+    link, clock = await begin()
     quiet = sockets.Quiet()
     media = sockets.Datagram(socket, clock, link, 512, None, os.urandom)
-    tasks = [asyncio.create_task(clock.run(lambda: None)), asyncio.create_task(media.run())]
+    run(media)
     WHAT
     reading = await probe.run(target, "FAR")
     words = {record.reading_name(k): v for k, v in reading.items() if not isinstance(v, bytes)}
@@ -59,6 +49,7 @@ async def main():
 
 asyncio.run(main())
 """
+)
 STAMP = """from witness.probes import stamp
     stamp.Window = Told
     probe = stamp.Stamp(media, quiet, clock, os.urandom, {})
@@ -68,7 +59,7 @@ STAMP = """from witness.probes import stamp
 CALL = """from witness.probes import call
     call.Window = Told
     control = sockets.Datagram(socket, clock, link, 1472, quiet, os.urandom)
-    tasks.append(asyncio.create_task(control.run()))
+    run(control)
     probe = call.Call(control, media, quiet, clock, os.urandom, "bench", {})
     target = plan.Target("t", 4, codes.METHOD_CALL, 0, "FAR", SIP_PORT, 1000, 1000, 8000,
         {plan.OPTION_EXTENSION: "9196", plan.OPTION_SECONDS: PACKETS // 50, plan.OPTION_ECHO: 1})
@@ -114,21 +105,7 @@ def program(what: str) -> str:
 
 def witness(lab: Namespaces, folder: Path, vm: str, what: str) -> Told:
     """Boot a board in the branch, let it measure one window, and take what it says."""
-    (folder / "main.py").write_text(program(what))
-    firmware = ROOT / "firmware"
-    install = {
-        "/main.py": folder / "main.py",
-        "/lib/witness": firmware / "witness",
-        "/lib/linewitness_wire": firmware / "linewitness_wire",
-    }
-    description = {
-        "profile": "esp32-devkitc", "vm": vm, "network": {"mode": "real"},
-        "nic": {"ssid": "office", "password": "secret"},
-        **({"heap_kb": 1024} if vm == "unix" else {}), "install": {k: str(v) for k, v in install.items()},
-    }  # fmt: skip
-    (folder / "board.json").write_text(json.dumps(description))
-    command = (sys.executable, "-m", "simulations.board", "run", str(folder / "board.json"))
-    process = lab.start("branch-probe", *command)
+    process = board_in(lab, "branch-probe", folder, vm, program(what))
     assert process.stdout is not None
     said: list[str] = []
     packets: list[list[int]] = []

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from on_board import PRELUDE
 
 from linewitness_wire import codes
 from simulations.board.device import Device
@@ -22,27 +23,16 @@ NEEDED = reason_without("chronyd") or ("" if os.geteuid() == 0 else "chronyd wan
 THERE_MS, BACK_MS = 24, 4  # of the access line: half the difference is what no client can see
 SERVERS = ("192.0.2.3", "192.0.2.4", "192.0.2.5")
 
-MAIN = """
-import asyncio, json, network, os, socket, time
-from linewitness_wire import codes
-from witness import sockets
-from witness.clock import Clock
+MAIN = (
+    PRELUDE
+    + """
 from witness.resolver import Resolver
 from witness.sync import Sync
 
-class Link:
-    def is_up(self): return True
-    def address(self): return "192.168.1.50"
-
 async def main():
-    wlan = network.WLAN(network.STA_IF)
-    wlan.active(True)
-    wlan.connect("office", "secret")
-    while not wlan.isconnected():
-        await asyncio.sleep_ms(10)
-    clock = Clock(time.ticks_us, time.ticks_diff, asyncio.sleep_ms)
-    control = sockets.Datagram(socket, clock, Link(), 1472, sockets.Quiet())
-    tasks = [asyncio.create_task(clock.run(lambda: None)), asyncio.create_task(control.run())]
+    link, clock = await begin()
+    control = sockets.Datagram(socket, clock, link, 1472, sockets.Quiet())
+    run(control)
     events = []
     sync = Sync(clock, control, Resolver(control, clock, os.urandom, []), os.urandom, lambda *e: events.append(list(e)),
                 lambda utc_us: None, print)
@@ -62,6 +52,7 @@ async def main():
 
 asyncio.run(main())
 """
+)
 
 
 def office(ports: list[int]) -> dict[str, Any]:

@@ -8,16 +8,15 @@ import struct
 from typing import Any
 
 import pytest
+from on_board import PRELUDE
 from peers import Reflector, dns_record, dns_response, sip_response, udp_peer
 
 from linewitness_wire import codes
 from simulations.board.harness import available_vms, package_files, run_on_board
 
-MAIN = """
-import asyncio, json, network, os, socket, time
-from linewitness_wire import codes, plan, record
-from witness import sockets
-from witness.clock import Clock
+MAIN = (
+    PRELUDE
+    + """
 from witness.probes.dns import Dns
 from witness.probes.icmp import Icmp
 from witness.probes.sip import Sip
@@ -25,27 +24,16 @@ from witness.probes.stamp import Stamp
 from witness.probes.tcp import Tcp
 from witness.resolver import Resolver
 
-class Link:
-    def __init__(self, wlan): self.wlan = wlan
-    def is_up(self): return self.wlan.isconnected()
-    def address(self): return self.wlan.ifconfig()[0]
-
 def target(method, port=0, options={}):
     return plan.Target("t", 7, method, 0, "edge", port, 1000, 1000, 400, options)
 
 async def main():
-    wlan = network.WLAN(network.STA_IF)
-    wlan.active(True)
-    wlan.connect("office", "secret")
-    while not wlan.isconnected():
-        await asyncio.sleep_ms(10)
-    link, quiet = Link(wlan), sockets.Quiet()
-    clock = Clock(time.ticks_us, time.ticks_diff, asyncio.sleep_ms)
+    link, clock = await begin()
+    quiet = sockets.Quiet()
     control = sockets.Datagram(socket, clock, link, 1500, quiet)
     media = sockets.Datagram(socket, clock, link, 600)
     raw = sockets.Icmp(socket, clock, link)
-    tasks = [asyncio.create_task(clock.run(lambda: None))]
-    tasks += [asyncio.create_task(s.run()) for s in (control, media, raw)]
+    run(control, media, raw)
     icmp, dns = Icmp(raw, clock, os.urandom), Dns(control, clock, os.urandom)
     tcp, sip = Tcp(socket, clock, link), Sip(control, clock, os.urandom, "noc@example.com", {})
     stamp = Stamp(media, quiet, clock, os.urandom, {})
@@ -79,6 +67,7 @@ async def main():
 
 asyncio.run(main())
 """
+)
 
 
 def office(**ports: int) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from on_board import PRELUDE, board_in
 
 from linewitness_wire import codes
 from simulations.board.harness import available_vms
@@ -22,38 +22,27 @@ from simulations.lab.tools import reason_without
 REASON = cannot_make() or reason_without("snmpd", "miniupnpd", "dnsmasq", "chronyd", "ping")
 pytestmark = [pytest.mark.skipif(REASON is not None, reason=REASON or ""), pytest.mark.xdist_group("namespaces")]
 
-ROOT = Path(__file__).resolve().parents[2]
 ROUTER, TIME_SERVER, ANCHOR = "192.168.10.1", "192.0.2.3", "192.0.2.1"
 NAMES = {"edge.lab": "198.51.100.10"}
 
-MAIN = """
-import asyncio, json, network, os, socket, time
-from linewitness_wire import codes, plan, record
-from witness import sockets
-from witness.clock import Clock, Utc
+MAIN = (
+    PRELUDE
+    + """
+from witness.clock import Utc
 from witness.probes.dns import Dns
 from witness.probes.igd import Igd
 from witness.probes.ntp import Ntp
 from witness.probes.snmp import Snmp
 
-class Link:
-    def is_up(self): return True
-    def address(self): return "192.168.10.20"
-
 def target(name, method, options={}, host="gateway"):
     return plan.Target(name, 4, method, 0, host, 0, 1000, 1000, 800, options)
 
 async def main():
-    wlan = network.WLAN(network.STA_IF)
-    wlan.active(True)
-    wlan.connect("office", "secret")
-    while not wlan.isconnected():
-        await asyncio.sleep_ms(10)
-    link, quiet = Link(), sockets.Quiet()
-    clock = Clock(time.ticks_us, time.ticks_diff, asyncio.sleep_ms)
+    link, clock = await begin()
+    quiet = sockets.Quiet()
     clock.set_utc(Utc(UNIX_US - clock.now_us(), 1000, clock.now_us(), codes.CLOCK_SNTP))
     control = sockets.Datagram(socket, clock, link, 1472, quiet)
-    tasks = [asyncio.create_task(clock.run(lambda: None)), asyncio.create_task(control.run())]
+    run(control)
     external = []
     probes = {
         "snmp": (Snmp(control, clock, os.urandom, {"ro": COMMUNITY}), "192.168.10.1",
@@ -83,6 +72,7 @@ async def main():
 
 asyncio.run(main())
 """
+)
 
 
 @pytest.fixture(scope="module")
@@ -107,16 +97,8 @@ def octets_of_wan(lab: Namespaces) -> tuple[int, int]:
 def board(lab: Namespaces, folder: Path, vm: str, profile: str) -> subprocess.Popen[str]:
     index = lab.run("branch-router", "cat", "/sys/class/net/wan0/ifindex").stdout.strip()
     main = MAIN.replace("WAN_INDEX", index).replace("COMMUNITY", repr(COMMUNITY))
-    (folder / "main.py").write_text(main.replace("UNIX_US", str(time.time_ns() // 1000)))
-    firmware = ROOT / "firmware"
-    install = {"/main.py": folder / "main.py", "/lib/witness": firmware / "witness",
-               "/lib/linewitness_wire": firmware / "linewitness_wire"}  # fmt: skip
-    description = {
-        "profile": profile, "vm": vm, "network": {"mode": "real"}, "nic": {"ssid": "office", "password": "secret"},
-        **({"heap_kb": 1024} if vm == "unix" else {}), "install": {k: str(v) for k, v in install.items()},
-    }  # fmt: skip
-    (folder / "board.json").write_text(json.dumps(description))
-    return lab.start("branch-probe", sys.executable, "-m", "simulations.board", "run", str(folder / "board.json"))
+    main = main.replace("UNIX_US", str(time.time_ns() // 1000))
+    return board_in(lab, "branch-probe", folder, vm, main, profile)
 
 
 def rounds(process: subprocess.Popen[str]) -> Iterator[Any]:
