@@ -379,11 +379,16 @@ def test_targets_that_never_answered_are_named_and_are_no_evidence() -> None:
     assert all(any("never answered" in c for c in v.caveats) for v in settlement.verdicts)
 
 
-@pytest.mark.parametrize(("seconds", "standing"), [(40, "breach"), (24, "met")])
-def test_forty_seconds_breach_five_nines_and_twenty_four_do_not(seconds: int, standing: str) -> None:
+@pytest.mark.parametrize(
+    ("seconds", "standing", "due_percent_milli"), [(40, "breach", 10_000), (28, "possible", 0), (24, "met", 0)]
+)
+def test_forty_seconds_breach_five_nines_and_twenty_four_do_not(
+    seconds: int, standing: str, due_percent_milli: int
+) -> None:
     out = replace(OUT, end_us=OUT.start_us + seconds * SECOND)
     settlement = told(Branch("leeds", (out,)), Branch("york", (out,)), posts=(post(100 * SECOND, 200 * SECOND),))
-    assert [a.standing for a in settlement.accounts] == [standing] * 2
+    assert [(a.standing, a.credit_percent_milli) for a in settlement.accounts] == [(standing, due_percent_milli)] * 2
+    assert all(a.claimed_s <= seconds <= a.claimed_max_s for a in settlement.accounts)
 
 
 @pytest.mark.parametrize("seed", range(6))
