@@ -1,11 +1,11 @@
 """What settling a ledger takes: peak memory and time by days and sites, each in a process of its own.
 
-    python tests/benchmarks/bench_ledger_month.py [--sites 3] [--days 2 4 8]
+    python tests/benchmarks/bench_ledger_month.py [--sizes 2x2 2x8 4x8]
 
 Every site has one witness with 16 targets, probed every 5 s, a call-quality window every half minute to the provider
 and to the own reflector, a batch a minute: an hour of it, with 0.2 % loss, told again and again under new headers,
 signed with test keys and stored in an SQLite ledger. `linewitness settle` settles all of it. Prints a table and, as its
-last line, one JSON object; baseline is the least number of days, ratio the memory of the most days over it.
+last line, one JSON object; baseline is the first size, ratio the last one's peak of memory over the first one's.
 """
 
 from __future__ import annotations
@@ -37,12 +37,22 @@ COMMIT = 1000
 SETTLE = """
 import resource, sys, time
 from pathlib import Path
+from linewitness import settling
 from linewitness.fleet import Fleet
-from linewitness.settling import settle_fleet
+
+class Counted(settling.Scratch):
+    octets = 0
+
+    def put(self, octets):
+        Counted.octets += len(octets)
+        return super().put(octets)
+
+settling.Scratch = Counted
 began = time.perf_counter()
-found = settle_fleet(Fleet.open(Path(sys.argv[1])))
+found = settling.settle_fleet(Fleet.open(Path(sys.argv[1])))
+seconds = time.perf_counter() - began
 peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-print(time.perf_counter() - began, peak_mib, len(found.verdicts), sum(c.measured_s for c in found.coverage))
+print(seconds, peak_mib, Counted.octets / 2**20, sum(c.measured_s for c in found.coverage))
 """
 
 
@@ -92,30 +102,39 @@ def fill(fleet: Fleet, branch: Branch, days: int) -> None:
         ledger.store(new)
 
 
+def size(text: str) -> tuple[int, int]:
+    """Return (sites, days) of "2x31"."""
+    sites, days = map(int, text.split("x"))
+    return sites, days
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sites", type=int, default=3)
-    parser.add_argument("--days", type=int, nargs="+", default=[2, 4, 8])
+    parser.add_argument("--sizes", type=size, nargs="+", default=[(2, 2), (2, 8), (4, 8)], help="sites x days: 2x31")
     options = parser.parse_args()
     here = machine()
     print(here, flush=True)
-    print(f"{'sites':>6}{'days':>6}{'batches':>10}{'made s':>9}{'settled s':>11}{'peak MiB':>10}{'MiB a site-day':>16}")
+    heads = ("sites", "days", "batches", "made s", "settled s", "s a site-day", "peak MiB", "scratch MiB")
+    print("".join(f"{head:>{len(head) + 3}}" for head in heads))
     sizes = []
-    for days in options.days:
+    for sites, days in options.sizes:
         with tempfile.TemporaryDirectory() as folder:
             began = time.perf_counter()
-            fleet = made(Path(folder), options.sites, days)
+            fleet = made(Path(folder), sites, days)
             making_s = time.perf_counter() - began
             ran = subprocess.run(
                 [sys.executable, "-c", SETTLE, str(fleet.root)], capture_output=True, text=True, check=True
             )  # fmt: skip
-        seconds, peak_mib, _, measured_s = map(float, ran.stdout.split())
-        assert measured_s >= options.sites * days * 86400, f"measured {measured_s} s"
-        batches = options.sites * days * DAY_MINUTES
-        each = peak_mib / (options.sites * days)
-        print(f"{options.sites:>6}{days:>6}{batches:>10}{making_s:>9.1f}{seconds:>11.1f}{peak_mib:>10.0f}{each:>16.1f}")
-        sys.stdout.flush()
-        sizes.append({"sites": options.sites, "days": days, "seconds": seconds, "peak_mib": peak_mib})
+        seconds, peak_mib, scratch_mib, measured_s = map(float, ran.stdout.split())
+        assert measured_s >= sites * days * 86400, f"measured {measured_s} s"
+        row = (
+            str(sites), str(days), str(sites * days * DAY_MINUTES), f"{making_s:.1f}", f"{seconds:.1f}",
+            f"{seconds / (sites * days):.2f}", f"{peak_mib:.0f}", f"{scratch_mib:.1f}",
+        )  # fmt: skip
+        print("".join(f"{text:>{len(head) + 3}}" for text, head in zip(row, heads, strict=True)), flush=True)
+        sizes.append({
+            "sites": sites, "days": days, "seconds": seconds, "peak_mib": peak_mib, "scratch_mib": scratch_mib,
+        })  # fmt: skip
     print(json.dumps({
         "benchmark": "ledger_month", "machine": here, "figures": {"sizes": sizes}, "baseline": sizes[0],
         "ratio": round(sizes[-1]["peak_mib"] / sizes[0]["peak_mib"], 3),

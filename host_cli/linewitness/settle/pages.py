@@ -107,7 +107,7 @@ class Table:
     def append(self, *row: int) -> None:
         self._rows.extend(row)
         self._count += 1
-        if len(self._rows) == PAGE_ROWS * self._columns:
+        if self._count - self._ends[-1] == PAGE_ROWS:
             self._seal()
 
     def close(self) -> None:

@@ -51,8 +51,10 @@ class Rows:
         values: list[Any] = [None if value == UNKNOWN else value for value in self._table.row(at).tolist()]
         return Row(*values)
 
-    def append(self, row: Row) -> None:
-        self._table.append(*(UNKNOWN if value is None else value for value in row))
+    def append(self, row: Row) -> int:
+        """Keep a row; return its number."""
+        self._table.append(*[UNKNOWN if value is None else value for value in row])
+        return len(self._table) - 1
 
     def close(self) -> None:
         self._table.close()

@@ -310,9 +310,9 @@ class _WitnessReader:
         elif target.method == codes.METHOD_STAMP:
             _add_window(series, row, target, reading, _middle(start))
         elif record.SAMPLES in reading:
-            series.rows.append(row)
+            sent_us, number = _middle(start), series.rows.append(row)
             for fate, at_us in record.samples(reading[record.SAMPLES]):
-                series.add(FATES[fate], _middle(start) + at_us, len(series.rows) - 1)
+                series.add(FATES[fate], sent_us + at_us, number)
         else:
             _add_counted(series, row, target, reading, _middle(start))
 
@@ -420,17 +420,18 @@ def _add_counted(series: Series, row: Row, target: plan.Target, reading: dict, s
     in a period's width; where fates are mixed nobody knows which was when, and the reading says nothing here."""
     sent = reading[record.SENT] - reading.get(record.SELF_DELAYED, 0) or reading[record.SENT]
     fate = _one_fate(reading)
-    series.rows.append(row._replace(slack_us=row.slack_us + min(target.period_ms * 1000, reading[record.SPAN_US])))
+    slack_us = row.slack_us + min(target.period_ms * 1000, reading[record.SPAN_US])
+    number = series.rows.append(row._replace(slack_us=slack_us))
     step = reading[record.SPAN_US] // sent
     for i in range(sent):
-        series.add(fate, start_us + i * step + step // 2, len(series.rows) - 1)
+        series.add(fate, start_us + i * step + step // 2, number)
 
 
 def _add_call(series: Series, row: Row, reading: dict, start_us: int) -> None:
     """Add a test call as one sample: what failed may have failed at any instant of it."""
     span_us = reading[record.SPAN_US]
-    series.rows.append(row._replace(slack_us=row.slack_us + span_us // 2 + 1, rtt_max_us=None))
-    series.add(fate_of_call(reading[record.CALL]), start_us + span_us // 2, len(series.rows) - 1)
+    number = series.rows.append(row._replace(slack_us=row.slack_us + span_us // 2 + 1, rtt_max_us=None))
+    series.add(fate_of_call(reading[record.CALL]), start_us + span_us // 2, number)
 
 
 def _add_window(series: Series, row: Row, target: plan.Target, reading: dict, start_us: int) -> None:
@@ -443,9 +444,9 @@ def _add_window(series: Series, row: Row, target: plan.Target, reading: dict, st
     interval_us = target.options.get(plan.OPTION_INTERVAL_MS, 20) * 1000
     last_us = start_us + min((sent - 1) * interval_us, reading[record.SPAN_US])
     fate = _one_fate(reading)
-    series.rows.append(row._replace(slack_us=row.slack_us + spoilt * interval_us))
-    series.add(fate, start_us, len(series.rows) - 1)
-    series.add(fate, last_us, len(series.rows) - 1)
+    number = series.rows.append(row._replace(slack_us=row.slack_us + spoilt * interval_us))
+    series.add(fate, start_us, number)
+    series.add(fate, last_us, number)
 
 
 def _one_fate(reading: dict) -> Fate:
