@@ -10,6 +10,7 @@ from simulations.board.scheduler import Scheduler, Timer
 
 # ESP32's reason for a lost access point, and what status() says while there is no address.
 BEACON_TIMEOUT = 200
+POWER_SAVING = 1  # WLAN.PM_PERFORMANCE, as the ports begin
 
 
 class Nic:
@@ -34,7 +35,7 @@ class Nic:
         self.values: dict[str, Any] = {
             "channel": int(settings.get("channel", 6)),
             "rssi": int(settings.get("rssi", -55)),
-            "pm": 1,
+            "pm": POWER_SAVING,
             "txpower": 20,
             "hostname": profile.platform,
             "reconnects": -1,
@@ -57,7 +58,8 @@ class Nic:
         return self.active and self.carrier and self.associated
 
     def power_off(self) -> None:
-        """As at a reset: not active, nothing wanted."""
+        """As at a reset: not active, nothing wanted, saving power."""
+        self.values["pm"] = POWER_SAVING
         self.active = self.associated = self._wanted = False
         self._cancel()
 
