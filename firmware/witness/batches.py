@@ -14,7 +14,7 @@ import gc
 from linewitness_wire import codes, record
 from linewitness_wire.errors import WireError
 
-from .journal import JournalFull
+from .journal import JournalFull, NotNow
 from .tally import Batch
 
 EXTRA_GAP_US = 10_000_000
@@ -22,7 +22,6 @@ EXTRA_DELAY_US = 5_000_000
 EXTRAS_AN_HOUR = 20
 HOUR_US = 3_600_000_000
 LOOK_US = 1_000_000
-WRITTEN_US = 2_000_000  # of the slot, and a batch is signed and written in it
 # Percent of the journal's room -> the longest batch.
 WIDENED = ((51, 3_600_000_000), (42, 900_000_000), (5, 300_000_000))
 WIDER_US = 10_000_000  # what such a batch may be longer: batches don't end on the second
@@ -50,6 +49,7 @@ class Batcher:
         self._due_us = 0
         self._extra_us: "int | None" = None
         self._extras_us: "list[int]" = []
+        self._waits = False  # something of the queue, for the slot
         self._faults = 0
         self._unsound = 0
 
@@ -81,6 +81,9 @@ class Batcher:
             extra = self._extra_us is not None and now_us >= self._extra_us
             if now_us >= self._due_us or extra or self._tally.is_full:
                 await self.make(False)
+            elif self._slots.may_write() and (self._waits or not self._journal.is_settled):
+                async with self._lock:
+                    await self._seal_all()
             await self._clock.sleep_until(min(self._next_us(), self._clock.now_us() + LOOK_US))
 
     def _next_us(self) -> int:
@@ -157,22 +160,28 @@ class Batcher:
 
     async def _seal_all(self) -> bool:
         """Make durable what is queued; whether all of it is."""
-        while self._queue:
-            batch, plan_digest = self._queue[0]
-            try:
-                brief = self._slots.left_us() < WRITTEN_US
+        self._waits = False
+        try:
+            if self._slots.may_write():
+                await self._signer.settle()
+            while self._queue:
+                batch, plan_digest = self._queue[0]
+                brief = not self._slots.may_write()
                 await self._signer.seal(batch, self._clock.utc(batch.end_us), plan_digest, brief)
-            except (JournalFull, OSError) as error:
-                self._faults += 1
-                if self._faults == 1:
-                    self._log("journal: %s; try: see that the collector runs and acknowledges" % error)
-                    self._event(codes.EVENT_FAULT, codes.FAULT_FLASH, 1)
-                return False
-            self._queue.pop(0)
-            self._faults = 0
-            for first, last, count in self._journal.take_trims():
-                self._event(codes.EVENT_TRIMMED, first, last, count)
-            self._made()
+                self._queue.pop(0)
+                self._faults = 0
+                for first, last, count in self._journal.take_trims():
+                    self._event(codes.EVENT_TRIMMED, first, last, count)
+                self._made()
+        except NotNow:
+            self._waits = True
+            return False
+        except (JournalFull, OSError) as error:
+            self._faults += 1
+            if self._faults == 1:
+                self._log("journal: %s; try: see that the collector runs and acknowledges" % error)
+                self._event(codes.EVENT_FAULT, codes.FAULT_FLASH, 1)
+            return False
         return True
 
     def _further(self, start_us: int, end_us: int, readings: list) -> list:

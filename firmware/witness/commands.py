@@ -9,8 +9,9 @@ import asyncio
 from linewitness_wire import codes
 from linewitness_wire import plan as wire_plan
 
-from .journal import paced, replace_slices
+from .journal import NotNow
 from .loading import forget
+from .slices import paced, replace_slices
 
 LOOK_MS = 1_000
 WAITING_MAX = 4
@@ -72,8 +73,12 @@ class Commander:
             await self._accept(command, codes.FAULT_PROTOCOL)
 
     async def _accept(self, command, fault: int) -> None:
-        async with self._quiet:
-            await paced(self._journal.accept_command_slices(command.counter))
+        while self._journal.command_counter < command.counter:
+            try:
+                async with self._quiet:
+                    await paced(self._journal.accept_command_slices(command.counter))
+            except NotNow:
+                await asyncio.sleep_ms(LOOK_MS)
         self._event(codes.EVENT_COMMAND, command.counter, command.code, fault)
 
     async def _plan(self, command) -> None:

@@ -3,6 +3,7 @@
     key             the 32-octet seed | 4 octets of check
     00000001.seg    segments, in the order in which they were begun; each is a row of frames
     state           CBOR [segment, kid, seq, command counter, anchor] | check: written with each command
+    brief/          segments and state that were written outside the housekeeping slot, until the next one
 
     frame: +0 'L' 'W' | +2 kind | +3 flags | +4 seq (4) | +8 octets of part A (2) | +10 of part B (2) | +12 check (4)
            +16 part A | part B          big-endian; check = first 4 octets of SHA-256 over the frame without it
@@ -23,14 +24,16 @@ Rules, whatever the moment at which the power fails:
   only when their room is needed; then bodies (never headers) are dropped, oldest quiet ones first, then oldest.
 - Nothing is written but by `open`, `append_slices` and `accept_command_slices`: whoever calls them sees to it that no
   call-quality window runs. Acknowledgements that come in between are written with the next batch.
-- An erase stops these CPUs for tens of milliseconds, a page that is programmed for most of one, so what is written
-  while the loop runs is written in slices, each with one erase at most: littlefs erases a block when a file that was
-  closed is appended to (it copies the last block), one for each block that a write goes on into, and now and then one
-  for what a directory notes of a file. A `brief` append, outside the slot, begins a new segment rather than have more
-  than COPIED_MOST_OCTETS copied in the slice of an erase.
+- What is written while the loop runs is written in slices (see slices), in the slot if it can be. littlefs keeps what
+  lies in a folder as a log in two blocks. When one is full it writes what still counts to the other: the more files,
+  the longer; with many it parts the log, and now and then it moves it, which another folder's log notes: two or three
+  erases in one call. So nothing outside the slot touches the segments' folder: a `brief` append goes into a segment in
+  `brief`, and a command's state lies there. That folder is made anew in each slot after it was used, so that its log
+  has room for BRIEF_PAGES: it is never full, and no slice erases more than the block that it writes. When the pages
+  don't suffice, or room has to be made, what is brief waits for the slot (NotNow). There the files are renamed into
+  the folder of the rest, oldest first; `open` does the same after a power cut.
 """
 
-import asyncio
 import os
 from collections import namedtuple
 
@@ -51,15 +54,27 @@ from .frames import (
     read_frame,
     scan,
 )  # fmt: skip
+from .slices import (
+    BLOCK_ENDS,
+    BLOCK_OCTETS,
+    at_once,
+    blocks_octets,
+    copied_octets,
+    end_slices,
+    read_checked,
+    replace_slices,
+    write_slices,
+)  # fmt: skip
 
-BLOCK_OCTETS = 4096
-BLOCK_ENDS = (4096, 8188, 12_276, 16_368)  # in a file: littlefs begins every block but the first with pointers
 SEGMENT_OCTETS = BLOCK_ENDS[-1]
 SEGMENT_ROOM_OCTETS = len(BLOCK_ENDS) * BLOCK_OCTETS
-PIECE_OCTETS = 512  # at most in a slice
-COPIED_MOST_OCTETS = 1024
-SEGMENTS_MOST = 40  # with acknowledged ones: littlefs writes a directory of more again in too long a slice
+COPIED_MOST_OCTETS = 1024  # of a segment's last block, when it is appended to outside the slot
+SEGMENTS_MOST = 40  # with acknowledged ones: the more there are, the longer is a slice in the slot
+STEPS_MOST = 4  # in one slot: segments dropped or written again, for room
 RESERVE_OCTETS = 40_960  # of the file system, for what is not the journal's and for writing a segment again
+BRIEF = "/brief"
+BRIEF_PAGES = 14  # of 256 octets: a block has 16, of which the folder's beginning takes one; one is left over
+INLINE_MOST_OCTETS = 512  # a file up to this size may lie in its folder's log: three pages each time, not one
 
 Entry = namedtuple("Entry", ("kid", "seq", "cose", "body", "segment", "end", "trims"))
 """One batch of the journal: kid of its key, sequence number, COSE_Sign1, body or None where it was trimmed; its segment
@@ -70,73 +85,8 @@ class JournalFull(Exception):
     """There is room for no further header; nothing was written."""
 
 
-async def paced(slices) -> None:
-    """Run slices of work with a pause for the loop after each, in which it hears what has come in, too."""
-    try:
-        for _ in slices:
-            await asyncio.sleep_ms(1)
-    finally:
-        slices.close()  # a task that is stopped leaves no file open
-
-
-def _at_once(slices) -> None:
-    """Run them where no loop runs yet."""
-    for _ in slices:
-        pass
-
-
-def _blocks(octets: int) -> int:
-    """What a file of so many octets takes of the flash."""
-    blocks = 0
-    while blocks < len(BLOCK_ENDS) and octets > (BLOCK_ENDS[blocks - 1] if blocks else 0):
-        blocks += 1
-    return BLOCK_OCTETS * (blocks + (octets > SEGMENT_OCTETS))
-
-
-def _copied(at: int) -> int:
-    """How many octets littlefs copies when a file of `at` octets is appended to: those of its last block."""
-    begin = 0
-    for end in BLOCK_ENDS:
-        if end <= at:
-            begin = end
-    return at - begin
-
-
-def _write_slices(file, at: int, octets: bytes):
-    """Write at the end of a file, which is at `at`; a slice goes no further than its block."""
-    view = memoryview(octets)
-    done = 0
-    while done < len(octets):
-        piece = PIECE_OCTETS
-        for end in BLOCK_ENDS:
-            if end > at + done:
-                piece = min(piece, end - at - done)
-                break
-        file.write(view[done : done + piece])
-        done += piece
-        yield None
-
-
-def read_checked(path: str) -> "bytes | None":
-    """The octets of a file that ends in their check; None where it is missing or torn."""
-    try:
-        with open(path, "rb") as file:
-            octets = file.read()
-    except OSError:
-        return None
-    if len(octets) < 4 or check(octets[:-4]) != octets[-4:]:
-        return None
-    return octets[:-4]
-
-
-def replace_slices(path: str, octets: bytes):
-    """Put octets into the place of a file at once: a power cut leaves the old or the new."""
-    with open(path + ".new", "wb") as file:
-        yield None
-        yield from _write_slices(file, 0, octets)
-        file.flush()
-    yield None
-    os.rename(path + ".new", path)
+class NotNow(Exception):
+    """This has to wait for the next housekeeping slot; nothing was written that counts."""
 
 
 class Journal:
@@ -153,6 +103,8 @@ class Journal:
         self._urandom = urandom
         self._make_signer = make_signer
         self._oldest = self._newest = 0
+        self._settled = 0  # the segments behind this one lie in `brief`
+        self._brief_pages = 0  # that the log of `brief` still has room for
         self._used_octets = 0
         self._unused_octets = 0  # of segments that were followed by another before they were full
         self._appending_at: "int | None" = None  # in the newest segment; None: the next frame begins a new one
@@ -178,6 +130,7 @@ class Journal:
         """Recover key and head from flash, or begin a new chain, and number this boot. Raises OSError."""
         if self._folder.split("/")[-1] not in os.listdir(self._folder[: self._folder.rfind("/")] or "/"):
             os.mkdir(self._folder)
+        at_once(self.settle_slices())
         numbers = self._list()
         self._load_state()
         self._room_octets += self._used_octets
@@ -187,7 +140,9 @@ class Journal:
         self._recover(numbers)
         if begin_boot:
             self.boot += 1
-            _at_once(self._write_slices(frame(KIND_BOOT, 0, self.boot, b"", b""), False, False))
+            boot = frame(KIND_BOOT, 0, self.boot, b"", b"")
+            # Written even where no room is left.
+            at_once(self._write_slices(boot, self._begins(boot), False))
         segment, kid, seq = self._acknowledged
         self._cursor = (max(self._oldest, segment), 0)
         self._skip = (kid, seq)
@@ -196,19 +151,21 @@ class Journal:
         """The numbers of the segments, ascending; leftovers of a power cut are removed."""
         numbers = []
         for name in os.listdir(self._folder):
+            path = self._folder + "/" + name
             if name.endswith(".new"):
-                os.remove(self._folder + "/" + name)
+                os.remove(path)
             elif name.endswith(".seg"):
                 number = int(name[:-4])
-                size = os.stat(self._segment(number))[6]
+                size = os.stat(path)[6]
                 if size < HEAD_FRAME_OCTETS:
-                    os.remove(self._segment(number))  # cut before its first frame was whole: nothing was in it
+                    os.remove(path)  # cut before its first frame was whole: nothing was in it
                     continue
                 numbers.append(number)
-                self._used_octets += _blocks(size)
+                self._used_octets += blocks_octets(size)
         numbers.sort()
         if numbers:
             self._oldest, self._newest = numbers[0], numbers[-1]
+        self._settled = self._newest
         return numbers
 
     def _load_state(self) -> None:
@@ -248,8 +205,8 @@ class Journal:
         seed = self._urandom(32)
         self._hold(seed)
         self.head = chain.START
-        _at_once(self._begin_segment_slices())
-        _at_once(replace_slices(self._folder + "/key", seed + check(seed)))
+        at_once(self._begin_segment_slices())
+        at_once(replace_slices(self._folder + "/key", seed + check(seed)))
 
     def _hold(self, seed: bytes) -> None:
         """Sign with the key of this seed from now on."""
@@ -264,65 +221,119 @@ class Journal:
             return scan(file, octets)
 
     def _segment(self, number: int) -> str:
-        return "%s/%08d.seg" % (self._folder, number)
+        return "%s%s/%08d.seg" % (self._folder, "" if number <= self._settled else BRIEF, number)
 
     # --- writing ---
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing waits for settle_slices()."""
+        return self._brief_pages == BRIEF_PAGES
+
+    def settle_slices(self):
+        """In the slot: take what was written outside it into the folder of the rest, and make `brief` anew."""
+        if self.is_settled:
+            return
+        folder = self._folder + BRIEF
+        self._brief_pages = 0
+        try:
+            names = sorted(os.listdir(folder))
+        except OSError:
+            names = None  # none yet
+        if names is not None:
+            for name in names:
+                path = folder + "/" + name
+                if name.endswith(".seg") or read_checked(path) is not None:
+                    os.rename(path, self._folder + "/" + name)
+                else:
+                    os.remove(path)  # cut off: the command was not taken
+                if name.endswith(".seg"):
+                    self._settled = int(name[:-4])
+                yield None
+            os.rmdir(folder)
+            yield None
+        self._settled = self._newest
+        os.mkdir(folder)
+        self._brief_pages = BRIEF_PAGES
+        yield None
 
     def append_slices(self, cose_octets: bytes, body: bytes, header, quiet: bool, brief: bool = False):
         """Make the next batch durable and take it for the head; at the end of the slices, never before, it is. brief:
         outside the slot, where no slice may be long.
 
-        Raises JournalFull, OSError or a ChainError; then nothing of it counts and the head stays.
+        Raises JournalFull, NotNow, OSError or a ChainError; then nothing of it counts and the head stays.
         """
         head = chain.follow(self.head, header, cose.digest(cose_octets))
         octets = frame(KIND_BATCH, FLAG_QUIET if quiet else 0, header.seq, cose_octets, body)
         try:
-            yield from self._write_slices(octets, True, brief)
+            if brief:
+                begins = self._begins(octets) or self._newest == self._settled or self._copies_much()
+                self._check_brief(begins, octets)
+            else:
+                yield from self.settle_slices()
+                begins = self._begins(octets)
+                yield from self._make_room_slices(begins)
+            yield from self._write_slices(octets, begins, brief)
         except OSError:
             # What failed may have reached the flash whole: signing its number again would be a fork.
             if self._scan(self._newest).head.digest != head.digest:
                 raise
         self.head = head
 
-    def _write_slices(self, octets: bytes, limited: bool, brief: bool):
-        """Append to the newest segment, or begin one. A BOOT frame is written even where no room is left."""
+    def _begins(self, octets: bytes) -> bool:
+        """Whether this frame does not go into the newest segment."""
         at = self._appending_at
-        early = brief and at is not None and _copied(at) > COPIED_MOST_OCTETS
-        if early or at is None or at + ACK_FRAME_OCTETS + len(octets) > SEGMENT_OCTETS:
-            if early:
-                self._unused_octets += SEGMENT_ROOM_OCTETS - _blocks(self._appending_at or 0)
-            if limited:
-                yield from self._make_room_slices()
-            at = yield from self._begin_segment_slices()
+        return at is None or at + ACK_FRAME_OCTETS + len(octets) > SEGMENT_OCTETS
+
+    def _copies_much(self) -> bool:
+        return copied_octets(self._appending_at or 0) > COPIED_MOST_OCTETS
+
+    def _check_brief(self, begins: bool, octets: bytes) -> None:
+        """Raise NotNow where this can't be written but in the slot."""
+        new_octets = blocks_octets(HEAD_FRAME_OCTETS + ACK_FRAME_OCTETS + len(octets)) if begins else BLOCK_OCTETS
+        if self._brief_pages < (5 if begins else 3) or self._used_octets + new_octets > self._room_octets:
+            raise NotNow("a batch outside the slot: %d pages left" % self._brief_pages)
+
+    def _write_slices(self, octets: bytes, begins: bool, brief: bool):
+        """Append to the newest segment, or begin one."""
+        if begins:
+            if self._appending_at is not None:
+                self._unused_octets += SEGMENT_ROOM_OCTETS - blocks_octets(self._appending_at)
+            yield from self._begin_segment_slices(brief)
+        at = self._appending_at or 0  # never None here
         noted = (self._newest, self._acknowledged, self.anchor)
         if noted != self._noted and self._acknowledged[0]:
             known = self._noted is not None and self._noted[0] == self._newest and self._noted[2] == self.anchor
             octets = ack_frame(*self._acknowledged, None if known else self.anchor) + octets
         self._appending_at = None  # until it is known to be whole; after a failure a new segment is begun
+        end = at + len(octets)
+        if brief:
+            self._brief_pages -= 1 if end > INLINE_MOST_OCTETS else 3
         with open(self._segment(self._newest), "ab") as file:
-            yield from _write_slices(file, at, octets)
-            file.seek(0)  # littlefs programs the data that it still holds; the erase of the directory comes by itself
-            yield None
-            file.flush()
-        self._appending_at = at + len(octets)
-        self._used_octets += _blocks(self._appending_at) - _blocks(at)
+            yield from write_slices(file, at, octets)
+            yield from end_slices(file)
+        self._appending_at = end
+        self._used_octets += blocks_octets(end) - blocks_octets(at)
         self._noted = noted
 
-    def _begin_segment_slices(self):
-        """Begin the newest segment with the head of the chain; return how many octets it has."""
+    def _begin_segment_slices(self, brief: bool = False):
+        """Begin the newest segment with the head of the chain."""
         octets = head_frame(self.kid, self.head, self.boot)
         number = self._newest + 1
-        with open(self._segment(number), "wb") as file:
+        if brief:
+            self._brief_pages -= 2
+        with open("%s%s/%08d.seg" % (self._folder, BRIEF if brief else "", number), "wb") as file:
             yield None
             file.write(octets)
             file.flush()
         yield None
         self._newest = number
+        if not brief:
+            self._settled = number
         if not self._oldest:
             self._oldest = number
         self._appending_at = len(octets)
-        self._used_octets += _blocks(len(octets))
-        return len(octets)
+        self._used_octets += blocks_octets(len(octets))
 
     # --- room ---
 
@@ -332,15 +343,17 @@ class Journal:
         full = self._newest - max(self._oldest, self._acknowledged[0])
         return max(0, full * SEGMENT_ROOM_OCTETS - self._unused_octets) * 100 // max(self._room_octets, 1)
 
-    def _make_room_slices(self):
-        """Free what a new segment needs. Raises JournalFull."""
-        while True:
-            full = self._used_octets + SEGMENT_ROOM_OCTETS > self._room_octets
+    def _make_room_slices(self, begins: bool):
+        """Free what a new segment needs, and of what is acknowledged as much as what comes outside the slot will need.
+        Raises JournalFull, and NotNow where there is more to do than a slot has time for."""
+        for _ in range(STEPS_MOST):
+            left_octets = self._room_octets - self._used_octets
             many = self._newest - self._oldest >= SEGMENTS_MOST
-            if (full or many) and self._oldest < min(self._acknowledged[0], self._newest):
+            droppable = self._oldest < min(self._acknowledged[0], self._newest)
+            if droppable and (many or left_octets < 2 * SEGMENT_ROOM_OCTETS):
                 self._drop_oldest()
                 yield None
-            elif not full:
+            elif not begins or left_octets >= SEGMENT_ROOM_OCTETS:
                 return
             elif self._trimmed_quiet < self._newest:
                 self._trimmed_quiet = max(self._trimmed_quiet + 1, self._oldest)
@@ -350,13 +363,15 @@ class Journal:
                 yield from self._trim_slices(self._trimmed_all, False)
             else:
                 raise JournalFull("no room for another header in %d octets" % self._room_octets)
+        if begins and self._room_octets - self._used_octets < SEGMENT_ROOM_OCTETS:
+            raise NotNow("more room is to be made")
 
     def _drop_oldest(self) -> None:
         path = self._segment(self._oldest)
         try:
             size = os.stat(path)[6]
             os.remove(path)
-            self._used_octets -= _blocks(size)
+            self._used_octets -= blocks_octets(size)
         except OSError:
             pass  # a number that a power cut left out
         self._oldest += 1
@@ -382,7 +397,7 @@ class Journal:
                 if body and each.kind == KIND_BATCH and (each.flags & FLAG_QUIET or not quiet_only):
                     body = b""
                     dropped.append(each.seq)
-                yield from _write_slices(target, size, frame(each.kind, each.flags, each.seq, each.part_a, body))
+                yield from write_slices(target, size, frame(each.kind, each.flags, each.seq, each.part_a, body))
                 size += FRAME_HEAD_OCTETS + len(each.part_a) + len(body)
             target.flush()
         yield None
@@ -390,7 +405,7 @@ class Journal:
             os.remove(path + ".new")
             return
         os.rename(path + ".new", path)
-        self._used_octets -= _blocks(end) - _blocks(size)
+        self._used_octets -= blocks_octets(end) - blocks_octets(size)
         self._trims.append((dropped[0], dropped[-1], len(dropped)))
         self._trim_count += 1
         if number == self._newest:
@@ -472,7 +487,12 @@ class Journal:
         return False
 
     def accept_command_slices(self, counter: int):
-        """Remember durably that the command with this counter was taken. Raises OSError."""
-        self.command_counter = counter
+        """Remember durably that the command with this counter was taken. Raises NotNow or OSError."""
+        if self._brief_pages < 2:
+            raise NotNow("a command outside the slot: %d pages left" % self._brief_pages)
+        self._brief_pages -= 2
         state = cbor.encode(list(self._acknowledged) + [counter, self.anchor])
-        yield from replace_slices(self._folder + "/state", state + check(state))
+        with open(self._folder + BRIEF + "/state", "wb") as file:  # what was there stays until the file is closed
+            yield None
+            file.write(state + check(state))
+        self.command_counter = counter

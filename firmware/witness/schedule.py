@@ -52,6 +52,10 @@ class Slots:
         into_us = self._clock.now_us() % self._cycle_us - (self._cycle_us - self._slot_us)
         return self._slot_us - into_us if into_us >= 0 else 0
 
+    def may_write(self) -> bool:
+        """Whether enough of a slot is left to sign and write whatever there is: three tenths, 3 s of 10 s."""
+        return self.left_us() * 10 >= self._slot_us * 3
+
     def until_us(self) -> int:
         """How long until the next slot begins; 0 inside."""
         return max(0, self._cycle_us - self._slot_us - self._clock.now_us() % self._cycle_us)

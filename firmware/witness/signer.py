@@ -9,7 +9,7 @@ import hashlib
 
 from linewitness_wire import bodies, cose, record
 
-from .journal import paced
+from .slices import paced
 
 
 class BatchSigner:
@@ -25,7 +25,7 @@ class BatchSigner:
     async def seal(self, batch, clock, plan_digest: bytes, brief: bool) -> None:
         """Sign a tally.Batch and make it durable. clock: record.Clock at its end; brief: see Journal.append_slices().
 
-        Raises JournalFull or OSError; then nothing was signed that counts, and the same batch can be sealed again.
+        Raises JournalFull, NotNow or OSError; then nothing was signed that counts: the same batch can be sealed again.
         """
         body = bodies.encode(batch.body, batch.end_us - batch.start_us)
         async with self._quiet:
@@ -39,6 +39,12 @@ class BatchSigner:
             signature = await self._sign(cose.to_be_signed(self._protected, self._aad, payload))
             octets = cose.join(self._journal.kid, payload, signature)
             await paced(self._journal.append_slices(octets, body, header, batch.quiet, brief))
+
+    async def settle(self) -> None:
+        """In the slot: see Journal.settle_slices(). Raises OSError."""
+        if not self._journal.is_settled:
+            async with self._quiet:
+                await paced(self._journal.settle_slices())
 
     async def _sign(self, message: bytes) -> bytes:
         slices = self._journal.signer.sign_slices(message)

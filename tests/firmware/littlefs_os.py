@@ -1,11 +1,14 @@
-"""`open` and `os` over the virtual board's littlefs: a firmware module on CPython, on a flash that can be cut."""
+"""`open` and `os` over the virtual board's littlefs: the journal on CPython, on a flash that can be cut."""
 
 from __future__ import annotations
 
 from types import TracebackType
 from typing import Self
 
+import pytest
+
 from simulations.board.flash import Flash
+from witness import journal, slices
 
 
 class LittleFile:
@@ -59,8 +62,19 @@ class LittleOs:
     def remove(self, path: str) -> None:
         self._flash.remove(path, False)
 
+    def rmdir(self, path: str) -> None:
+        self._flash.remove(path, True)
+
     def rename(self, old: str, new: str) -> None:
         self._flash.rename(old, new)
 
     def stat(self, path: str) -> tuple[int, ...]:
         return self._flash.stat(path)
+
+
+def use_flash(monkeypatch: pytest.MonkeyPatch, flash: Flash) -> None:
+    """Let the journal write to this flash."""
+    little = LittleOs(flash)
+    for module in (journal, slices):
+        monkeypatch.setattr(module, "os", little)
+        monkeypatch.setattr(module, "open", little.open, raising=False)

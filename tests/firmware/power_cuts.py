@@ -14,14 +14,13 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from littlefs_os import LittleOs
+from littlefs_os import use_flash
 from virtual_office import SITE, WITNESS, VirtualOffice, make_plan, slow_targets
 
 from linewitness_wire import bodies, chain, codes, cose, record
 from linewitness_wire.errors import WireError
 from simulations.board.flash import BlockDevice, Flash
 from simulations.board.flashlog import FlashLog, Image
-from witness import journal as journal_module
 from witness.journal import Journal
 
 AAD = cose.aad(SITE, WITNESS)
@@ -87,9 +86,7 @@ def cut_everywhere(monkeypatch: pytest.MonkeyPatch, log: FlashLog, images: Itera
         device = BlockDevice(len(image.octets))
         device.buffer[:] = image.octets
         flash = Flash(device, profile)
-        little = LittleOs(flash)
-        monkeypatch.setattr(journal_module, "os", little)
-        monkeypatch.setattr(journal_module, "open", little.open, raising=False)
+        use_flash(monkeypatch, flash)
         where = f"operation {image.cut_at}, {image.tear_pct} % done"
         if flash.formatted:
             cuts.problems.append(f"{where}: the file system is gone")

@@ -10,7 +10,7 @@ import pytest
 
 from linewitness_wire import codes, plan
 from witness.config import ConfigProblem, check_plan, load_config, load_plan
-from witness.journal import replace_slices
+from witness.slices import replace_slices
 
 GOOD: dict[str, Any] = {
     "site": "leeds", "witness": "desk", "board": "pico-w", "network": {"kind": "wifi", "ssid": "x", "password": "y"},

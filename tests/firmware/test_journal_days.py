@@ -16,14 +16,13 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 
 import pytest
-from littlefs_os import LittleOs
+from littlefs_os import use_flash
 from virtual_office import default_targets, firmware
 
 from linewitness_wire import bodies, chain, codes, cose, plan, record
 from simulations.board.flash import BlockDevice, Flash
 from simulations.board.profile import load_profile
 from witness import batches
-from witness import journal as journal_module
 from witness.batches import Batcher
 from witness.journal import Journal
 from witness.sample import Sample
@@ -56,6 +55,10 @@ class Sealer:
 
     def __init__(self, days: Days) -> None:
         self._days = days
+
+    async def settle(self) -> None:
+        for _ in self._days.journal.settle_slices():
+            pass
 
     async def seal(self, batch: Batch, clock: record.Clock, plan_digest: bytes, brief: bool) -> None:
         journal = self._days.journal
@@ -139,9 +142,7 @@ def live(monkeypatch: pytest.MonkeyPatch, profile_name: str, line_is_down: bool,
         flash.write_file(path, octets)
     flash.write_file("/slot", b"".join(firmware().values()))
     erases = count_erases(device)
-    little = LittleOs(flash)
-    monkeypatch.setattr(journal_module, "os", little)
-    monkeypatch.setattr(journal_module, "open", little.open, raising=False)
+    use_flash(monkeypatch, flash)
     monkeypatch.setattr(batches, "gc", SimpleNamespace(collect=lambda: 0, mem_free=lambda: 60_000))
     block_octets, free = flash.statvfs()[0], flash.statvfs()[3]
     journal = Journal("/journal", block_octets * free, random.Random(1).randbytes, Signer)
