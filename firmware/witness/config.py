@@ -9,14 +9,12 @@
 secrets are those that the plan names (a STAMP key in hex, an SNMP community, a SIP password); hosts are the addresses
 of persons' devices behind the hashes that stand for them in the plan. Both may be left out.
 
-A file that does not fit raises ConfigProblem, whose text is one line: what, where, what to try.
+A file that does not fit raises ConfigProblem, whose text is one line: what, where, what to try. main.py needs that
+class before all else, so nothing of ours is imported with this module.
 """
 
 import json
 from collections import namedtuple
-
-from linewitness_wire import plan as wire_plan
-from linewitness_wire.errors import WireError
 
 Config = namedtuple(
     "Config",
@@ -113,10 +111,13 @@ def _is_name(text: str) -> bool:
     return True
 
 
-def check_plan(octets: bytes, site: str, witness: str, path: str) -> wire_plan.Plan:
+def check_plan(octets: bytes, site: str, witness: str, path: str):
     """Return the Plan of octets, which must be for this place. Raises ConfigProblem."""
+    from linewitness_wire.errors import WireError
+    from linewitness_wire.plan import decode_plan
+
     try:
-        plan = wire_plan.decode_plan(octets)
+        plan = decode_plan(octets)
     except WireError as error:
         raise ConfigProblem("not a plan: %s" % error, path, "publish the plan again")
     if plan.site != site or plan.witness != witness:
@@ -126,16 +127,20 @@ def check_plan(octets: bytes, site: str, witness: str, path: str) -> wire_plan.P
     return plan
 
 
-def empty_plan(site: str, witness: str) -> wire_plan.Plan:
+def empty_plan(site: str, witness: str):
     """Return the plan of a witness that has none: a batch a minute, no targets."""
-    return wire_plan.Plan(site, witness, 0, 60, [], 1, 1, [], [])
+    from linewitness_wire.plan import Plan
+
+    return Plan(site, witness, 0, 60, [], 1, 1, [], [])
 
 
 def load_plan(path: str, site: str, witness: str) -> tuple:
     """Return (Plan, its SHA-256) of the file. Raises ConfigProblem."""
+    from linewitness_wire.plan import digest
+
     try:
         with open(path, "rb") as file:
             octets = file.read()
     except OSError:
         raise _problem("no plan", path)
-    return check_plan(octets, site, witness, path), wire_plan.digest(octets)
+    return check_plan(octets, site, witness, path), digest(octets)

@@ -19,6 +19,7 @@ OPTIONS = (
     *("MICROPY_FORCE_32BIT=1", "MICROPY_STANDALONE=1", "MICROPY_PY_FFI=0", "MICROPY_PY_SSL=0", "MICROPY_PY_BTREE=0"),
     *("MICROPY_SSL_MBEDTLS=0", "MPY_CROSS_FLAGS=-march=x86"),
 )
+TREE = BUILD / "frozen"
 
 
 def build() -> Path:
@@ -33,12 +34,18 @@ def build() -> Path:
     readme = source / "lib" / "micropython-lib" / "README.md"  # the build asks for it; nothing of it is frozen
     readme.parent.mkdir(exist_ok=True)
     readme.touch()
-    tree, out = BUILD / "frozen", BUILD / "frozen-build"
-    shutil.rmtree(tree, ignore_errors=True)
-    manifest = write_frozen(source_folder(), tree)
+    out = BUILD / "frozen-build"
+    shutil.rmtree(TREE, ignore_errors=True)
+    manifest = write_frozen(source_folder(), TREE)
     manifest.write_text('include("$(MPY_DIR)/extmod/asyncio")\n' + manifest.read_text())
     run(
         ["make", "-j2", *OPTIONS, f"FROZEN_MANIFEST={manifest}", f"BUILD={out}"],
         env={**os.environ, "MICROPY_MPYCROSS": str(mpy_cross)}, cwd=source / "ports" / "unix",
     )  # fmt: skip
     return out / "micropython"
+
+
+def modules() -> list[str]:
+    """Paths of what was frozen in, as they are where the firmware is files; the release's hash aside."""
+    names = [path.relative_to(TREE).with_suffix(".mpy").as_posix() for path in TREE.glob("*/**/*.py")]
+    return [f"/lib/{name}" for name in names if name != "witness/release.mpy"]

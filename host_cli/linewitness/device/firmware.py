@@ -20,6 +20,7 @@ from pathlib import Path
 
 from linewitness.device.constants import put_in
 from linewitness.device.exceptions import merge
+from linewitness.device.one_module import join
 from linewitness.errors import CannotDo, cannot_access
 
 PACKAGES = ("linewitness_wire", "witness")
@@ -74,19 +75,25 @@ def compile_firmware(march: str, sources: Path | None = None) -> dict[str, bytes
 def device_sources(root: Path) -> dict[str, str]:
     """Return path below /lib -> source of each module, its named numbers put in, what no board uses left out."""
     paths = [path for package in PACKAGES for path in sorted((root / package).rglob("*.py"))]
-    scripts = {name: _read(root / name).decode() for name in TOP_LEVEL} | {"enrolment.py": ENROLMENT}
+    scripts = _scripts(root)
     sources = {path.relative_to(root).as_posix(): _read(path).decode() for path in paths}
     return put_in(merge(sources, scripts), scripts)
+
+
+def _scripts(root: Path) -> dict[str, str]:
+    """All that is executed on a board beside the modules."""
+    return {name: _read(root / name).decode() for name in TOP_LEVEL} | {"enrolment.py": ENROLMENT}
 
 
 def write_frozen(root: Path, folder: Path) -> Path:
     """Write what MicroPython's build freezes into an image: the modules and a manifest, whose path is returned.
 
+    Those that are always in memory are one (one_module.py).
     witness/release.py holds what the witness tells as its firmware's hash: firmware_digest of the sources, as they are
     frozen, in the place of the files below /lib. And it names all modules in a function that nobody calls: names that
     frozen code imports by are in the image, the others MicroPython would keep in memory, 2 KB of them.
     """
-    sources = device_sources(root)
+    sources = join(device_sources(root), _scripts(root))
     hashes = {f"{LIB}/{name}": hashlib.sha256(text.encode()).digest() for name, text in sources.items()}
     modules = [name.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for name in sources]
     imports = "".join(f"    import {name}\n" for name in modules)
@@ -96,7 +103,8 @@ def write_frozen(root: Path, folder: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     manifest = folder / "manifest.py"
-    manifest.write_text("".join(f"package({name!r}, base_path={str(folder)!r})\n" for name in PACKAGES))
+    packages = [name for name in PACKAGES if (folder / name).exists()]
+    manifest.write_text("".join(f"package({name!r}, base_path={str(folder)!r})\n" for name in packages))
     return manifest
 
 
