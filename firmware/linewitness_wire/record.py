@@ -175,7 +175,7 @@ def check_header(header: Header) -> None:
     _integer(header.end_us, header.start_us, U63, "end_us")
     check_array(header.clock, 4, "clock")
     clock = header.clock
-    _integer(clock.source, 0, len(codes.CLOCK_NAMES) - 1, "clock source")
+    _integer(clock.source, 0, codes.CLOCK_SNTP, "clock source")
     if clock.source == codes.CLOCK_NONE:
         if clock.utc_us is not None or clock.bound_us is not None or clock.age_s is not None:
             raise OutOfRange("clock: a time without a source")
@@ -212,32 +212,29 @@ def versioned_map(octets: bytes, size: int, newest: int, what: str) -> dict:
 
 # --- readings ---------------------------------------------------------------------------------------------------------
 
-# Plain integers of a reading: key -> (least, greatest).
-_INTEGERS = {
-    TARGET: (0, U8), START_US: (0, U48), SPAN_US: (0, U48), SENT: (0, U16), ANSWERED: (0, U16), SELF_DELAYED: (0, U16),
-    STALL_US: (0, U48), LATE: (0, U16), DUPLICATE: (0, U16), REORDERED: (0, U16), MALFORMED: (0, U16),
-    JITTER_US: (0, U32), BURST_R_MILLI: (0, U32), R_CENTI: (-300000, 12000), MOS_MILLI: (988, 4500),
-    RSSI_DBM: (-127, 20), CHANNEL: (0, 255), RECONNECTS: (0, U16), UP_US: (0, U48), HEAP_FREE: (0, U32),
-    UPTIME_S: (0, U32), RESTARTS: (0, U16), WAN_STATUS: (1, 7), COUNTED_US: (0, U48), IN_ERRORS: (0, U32),
-    OFFSET_US: (-U48, U48), ROOT_DISTANCE_US: (0, U48), CALL: (0, U8), REGISTER_US: (0, U32), POST_DIAL_US: (0, U32),
-    ANSWER_US: (0, U32), RTCP_RTT_US: (0, U32),
-}  # fmt: skip
+# The fields of a reading by key, from 0: (least, greatest) of an integer, (least, greatest, items) of an array of them,
+# (octets,) of a string, () for one with rules of its own. A tuple, not a dict: frozen, it takes no memory of a board.
+FIELDS = (
+    (0, U8), (0, U48), (0, U48),  # target, start_us, span_us
+    (0, U16), (0, U16), (0, U32, 4), (), (),  # sent, answered, rtt_us, samples, codes
+    (0, U16), (0, U48), (0, U16),  # self_delayed, stall_us, late
+    (0, U16), (0, U16), (0, U16),  # duplicate, reordered, malformed
+    (0, U32), (0, U32, 2), (0, U16, 2), (0, U32, 5),  # jitter_us, pdv_us, lost_by_direction, burst
+    (0, U32), (-300000, 12000), (988, 4500),  # burst_r_milli, r_centi, mos_milli
+    (-127, 20), (0, 255), (0, U16), (0, U48), (0, U32),  # rssi_dbm, channel, reconnects, up_us, heap_free
+    (0, U32), (0, U16), (1, 7), (0, U48, 2), (0, U48),  # uptime_s, restarts, wan_status, octets, counted_us
+    (0, U32, 2), (0, U32), (-U48, U48), (0, U48),  # peak_kbits, in_errors, offset_us, root_distance_us
+    (6,), (0, U32, 2), (0, U32, 2), (0, U32, 2),  # peer, resolve_us, connect_us, handshake_us
+    (0, U48, 3), (6,), (0, U8),  # certificate, mapped, call
+    (0, U32), (0, U32), (0, U32),  # register_us, post_dial_us, answer_us
+    (0, U32, 3), (0, U32, 3), (0, U32),  # media_in, media_out, rtcp_rtt_us
+)  # fmt: skip
 
 # What speaks of samples, and so stands only beside SENT and ANSWERED.
 _OF_SAMPLES = (
     RTT_US, SAMPLES, SELF_DELAYED, LATE, DUPLICATE, REORDERED, MALFORMED, JITTER_US, PDV_US, LOST_BY_DIRECTION, BURST,
     BURST_R_MILLI, R_CENTI, MOS_MILLI,
 )  # fmt: skip
-
-# Arrays of integers of a reading: key -> (items, greatest).
-_ARRAYS = {
-    RTT_US: (4, U32), PDV_US: (2, U32), LOST_BY_DIRECTION: (2, U16), BURST: (5, U32), OCTETS: (2, U48),
-    PEAK_KBITS: (2, U32), RESOLVE_US: (2, U32), CONNECT_US: (2, U32), HANDSHAKE_US: (2, U32), CERTIFICATE: (3, U48),
-    MEDIA_IN: (3, U32), MEDIA_OUT: (3, U32),
-}  # fmt: skip
-
-# Octet strings of a reading: key -> octets.
-_STRINGS = {PEER: 6, MAPPED: 6}
 
 
 def check_reading(reading: dict) -> None:
@@ -267,23 +264,22 @@ def check_fields(reading: dict) -> None:
         raise WrongType("wanted a map, got %s" % type(reading).__name__)
     for key in reading:
         value = reading[key]
-        if key in _INTEGERS:
-            low, high = _INTEGERS[key]
-            _integer(value, low, high, key)
-        elif key in _ARRAYS:
-            n, high = _ARRAYS[key]
-            check_array(value, n, key)
+        if not 0 <= key < len(FIELDS):
+            raise UnknownField("no field %r" % key)
+        field = FIELDS[key]
+        if len(field) == 2:
+            _integer(value, field[0], field[1], key)
+        elif len(field) == 3:
+            check_array(value, field[2], key)
             for item in value:
-                _integer(item, 0, high, key)
-        elif key in _STRINGS:
-            _octets(value, _STRINGS[key], key)
+                _integer(item, field[0], field[1], key)
+        elif field:
+            _octets(value, field[0], key)
         elif key == SAMPLES:
             if not isinstance(value, bytes):
                 raise WrongType("samples: wanted octets, got %s" % type(value).__name__)
-        elif key == CODES:
-            _check_codes(value)
         else:
-            raise UnknownField("no field %r" % key)
+            _check_codes(value)
 
 
 def _check_counts(reading: dict) -> None:
@@ -348,27 +344,27 @@ def pack_sample(fate: int, at_us: int) -> bytes:
     return bytes((word >> 8, word & 0xFF))
 
 
-# Details of an event by kind: (least, greatest) for an integer, a number of octets for a string.
-_ANY = (-U63, U63)
-EVENT_DETAILS: dict[int, tuple] = {
-    codes.EVENT_BOOT: ((0, len(codes.RESET_NAMES) - 1), (0, U16), (0, U32), (0, U63)),
-    codes.EVENT_LINK_DOWN: (_ANY,),
-    codes.EVENT_LINK_UP: ((-127, 20), (0, 255)),
-    codes.EVENT_ADDRESS: (4, 4, 4),
-    codes.EVENT_CLOCK_SET: (_ANY, (0, U48), (0, len(codes.CLOCK_NAMES) - 1)),
-    codes.EVENT_CLOCK_STEP: (_ANY,),
-    codes.EVENT_CLOCK_REFUSED: ((0, U8), _ANY),
-    codes.EVENT_PLAN: (32,),
-    codes.EVENT_TRIMMED: ((1, U32), (1, U32), (1, U32)),
-    codes.EVENT_TASK: ((0, U8), (0, U8), (0, U32)),
-    codes.EVENT_STATE: ((0, U8), (0, 1)),
-    codes.EVENT_FAULT: ((0, U8), (0, U32)),
-    codes.EVENT_COMMAND: ((0, U63), (0, U8), (0, U8)),
-    codes.EVENT_PUBLIC_ADDRESS: ((0, U8), 4),
-    codes.EVENT_BACKUP: ((0, 1),),
-    codes.EVENT_ROAMED: ((0, 255), (0, 255)),
-    codes.EVENT_SAFE_MODE: ((1, 255),),
-}  # fmt: skip
+# Details of an event by kind, from 0, which none has: (least, greatest) of an integer, the octets of a string.
+EVENT_DETAILS: "tuple[tuple | None, ...]" = (
+    None,
+    ((0, codes.RESET_BROWNOUT), (0, U16), (0, U32), (0, U63)),  # boot
+    ((-U63, U63),),  # link down
+    ((-127, 20), (0, 255)),  # link up
+    (4, 4, 4),  # address
+    ((-U63, U63), (0, U48), (0, codes.CLOCK_SNTP)),  # clock set
+    ((-U63, U63),),  # clock step
+    ((0, U8), (-U63, U63)),  # clock refused
+    (32,),  # plan
+    ((1, U32), (1, U32), (1, U32)),  # trimmed
+    ((0, U8), (0, U8), (0, U32)),  # task
+    ((0, U8), (0, 1)),  # state
+    ((0, U8), (0, U32)),  # fault
+    ((0, U63), (0, U8), (0, U8)),  # command
+    ((0, U8), 4),  # public address
+    ((0, 1),),  # backup
+    ((0, 255), (0, 255)),  # roamed
+    ((1, 255),),  # safe mode
+)
 
 
 def check_event(event: list) -> None:
@@ -378,7 +374,7 @@ def check_event(event: list) -> None:
         raise OutOfRange("wanted kind and at_us")
     _integer(event[0], 0, U8, "kind")
     _integer(event[1], 0, U48, "at_us")
-    details = EVENT_DETAILS.get(event[0])
+    details = EVENT_DETAILS[event[0]] if event[0] < len(EVENT_DETAILS) else None
     if details is None:
         raise UnknownField("no event of kind %d" % event[0])
     check_array(event, 2 + len(details), codes.EVENT_NAMES[event[0]])

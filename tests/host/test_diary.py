@@ -91,7 +91,9 @@ def test_each_event_is_told_in_words(event: list[Any], words: str) -> None:
 
 def test_every_kind_that_the_format_has_is_told_or_left_out_on_purpose() -> None:
     octets = {4: bytes(4), 32: bytes(32)}
-    for kind, details in record.EVENT_DETAILS.items():
+    for kind, details in enumerate(record.EVENT_DETAILS):
+        if details is None:
+            continue
         event = [kind, 1, *(octets[d] if isinstance(d, int) else max(d[0], 0) for d in details)]
         assert len(told(batch(1, event)).entries) == (
             kind not in (codes.EVENT_STATE, codes.EVENT_PUBLIC_ADDRESS, codes.EVENT_BACKUP)

@@ -38,17 +38,25 @@ def test_the_table_of_readings_is_that_of_the_code() -> None:
     table = rows(section(5))
     assert [table[i][0] for i in sorted(table)] == record.READING_NAMES.split()
     bits = {f"u{n}": (0, 2**n - 1) for n in (8, 16, 32, 48)}
-    for key, (low, high) in record._INTEGERS.items():
+    assert sorted(table) == list(range(len(record.FIELDS)))
+    for key, field in enumerate(record.FIELDS):
         spelt = table[key][1]
-        assert bits.get(spelt, tuple(int(n) for n in re.findall(r"-?\d+", spelt))) == (low, high), spelt
-    for key, (items, high) in record._ARRAYS.items():
-        assert table[key][1] == f"{items} x u{high.bit_length()}"
+        if len(field) == 2:
+            assert bits.get(spelt, tuple(int(n) for n in re.findall(r"-?\d+", spelt))) == field, spelt
+        elif len(field) == 3:
+            assert (field[0], spelt) == (0, f"{field[2]} x u{field[1].bit_length()}")
+        else:
+            assert field == ((6,) if key in (record.PEER, record.MAPPED) else ())
 
 
 def test_the_table_of_events_is_that_of_the_code() -> None:
     table = rows(section(6))
     assert {kind: row[0] for kind, row in table.items()} == codes.EVENT_NAMES
-    assert set(codes.EVENT_NAMES) == set(record.EVENT_DETAILS)
+    assert [kind in codes.EVENT_NAMES for kind in range(len(record.EVENT_DETAILS))] == [
+        details is not None for details in record.EVENT_DETAILS
+    ]
+    assert len(codes.RESET_NAMES) == codes.RESET_BROWNOUT + 1
+    assert len(codes.CLOCK_NAMES) == codes.CLOCK_SNTP + 1
 
 
 def test_limits_are_those_of_the_code() -> None:
