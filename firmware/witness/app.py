@@ -233,7 +233,7 @@ class App:
         self.supervisor.start(TASK_SCHEDULE, schedule.run, 30)
 
     def _send(self, target: int, coroutine, limit_s: int) -> None:
-        self.supervisor.send(TASK_TARGET + target, coroutine, limit_s)
+        self.supervisor.send(TASK_TARGET + target, coroutine, limit_s, target)
 
     async def _change_plan(self, plan, digest: bytes) -> None:
         """Close what the old plan measured, and go on by the new one."""

@@ -1,4 +1,4 @@
-"""MQTT 3.1.1 (OASIS, 2014) over asyncio streams: what the uplink needs of it and no more.
+"""MQTT 3.1.1 (OASIS, 2014) over a socket that does not block: what the uplink needs of it and no more.
 
 One connection: CONNECT with last will, SUBSCRIBE, PUBLISH at QoS 1 in both directions, PING. Connection reads packets
 in `run()`, a task of its owner; everything that makes the connection unusable raises or ends it, and the owner makes a
@@ -90,12 +90,16 @@ def read_publish(flags: int, body: bytes) -> tuple:
 
 
 class Connection:
-    """One connection over an open stream pair. message(topic, payload) hears what the broker publishes to us."""
+    """One connection over an open socket, which it closes; readable, writable: what to await (sockets.Ready).
+    message(topic, payload) hears what the broker publishes to us.
 
-    def __init__(self, clock, reader, writer, message) -> None:
+    asyncio's streams would take a kilobyte more, and a task for each packet that is written."""
+
+    def __init__(self, clock, sock, readable, writable, message) -> None:
         self._clock = clock
-        self._reader = reader
-        self._writer = writer
+        self._sock = sock
+        self._readable = readable
+        self._writable = writable
         self._message = message
         self._identifier = 0
         self._awaited: "tuple | None" = None  # (packet type, identifier) of the answer that somebody waits for
@@ -171,10 +175,9 @@ class Connection:
             self._pinged_us = now_us
             await self._write(bytes((PINGREQ << 4, 0)))
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Drop the connection without a DISCONNECT, so that the broker publishes the will."""
-        self._writer.close()
-        await self._writer.wait_closed()
+        self._sock.close()
 
     def _next_identifier(self) -> int:
         self._identifier = self._identifier % 0xFFFF + 1
@@ -196,20 +199,38 @@ class Connection:
     async def _write(self, octets: bytes) -> None:
         async with self._lock:
             try:
-                self._writer.write(octets)
-                await asyncio.wait_for_ms(self._writer.drain(), ANSWER_MS)
+                taken = self._sock.write(octets) or 0
+                if taken < len(octets):
+                    await asyncio.wait_for_ms(self._write_rest(memoryview(octets)[taken:]), ANSWER_MS)
             except asyncio.TimeoutError:
                 raise Gone("could not write for %d s" % (ANSWER_MS // 1000))
             except OSError as error:
                 raise Gone("could not write: %s" % error)
 
+    async def _write_rest(self, rest) -> None:
+        while len(rest):
+            await self._writable
+            rest = rest[self._sock.write(rest) or 0 :]
+
+    async def _read(self, octets: int) -> bytes:
+        """Exactly so many octets. Raises EOFError at the end of the stream, OSError."""
+        got = b""
+        while len(got) < octets:
+            await self._readable
+            more = self._sock.read(octets - len(got))
+            if more is not None:
+                if not more:
+                    raise EOFError
+                got += more
+        return got
+
     async def _read_packet(self) -> tuple:
         """(type, flags, body) of the next packet."""
         try:
-            first = (await self._reader.readexactly(1))[0]
+            first = (await self._read(1))[0]
             length = shift = 0
             while True:
-                octet = (await self._reader.readexactly(1))[0]
+                octet = (await self._read(1))[0]
                 length |= (octet & 0x7F) << shift
                 if not octet & 0x80:
                     break
@@ -218,7 +239,7 @@ class Connection:
                     raise Gone("a remaining length of more than 4 octets")
             if length > PACKET_MAX_OCTETS:
                 raise Gone("a packet of %d octets" % length)
-            body = await self._reader.readexactly(length) if length else b""
+            body = await self._read(length) if length else b""
         except (EOFError, OSError) as error:
             raise Gone("closed by the broker (%s)" % (error or "end of stream"))
         return first >> 4, first & 15, body

@@ -8,7 +8,8 @@ Rounds: a target is probed every period_ms, with a jitter of up to an eighth of 
 march in step; every fast_period_ms while any target of its segment fails that has answered in this boot (what never
 answered, such as a router with UPnP off, would keep it fast for ever). fail_rounds bad rounds in a row make a target
 failing, clear_rounds good ones make it clear; either is an event. A void round says nothing. Call-quality windows keep
-their period, and never overlap. TCP connects that hang are held to the board's few sockets.
+their period, and never overlap. TCP connects that hang are held to the board's few sockets. What waited for a window's
+end begins a few at a time: together they would fill the small boards' receive queues, and take the most memory of all.
 """
 
 import asyncio
@@ -32,6 +33,7 @@ LOCAL_METHODS = (codes.METHOD_SELF, codes.METHOD_LINK)
 WINDOW_TAIL_US = 500_000  # what a window needs beyond its last packet, beside its loss threshold
 CALL_TAIL_US = 4_000_000  # ... a test call: echoes and BYE
 LOOK_US = 1_000_000  # what is due may change: by a failure
+AT_ONCE, APART_MS = 4, 50  # so many rounds begin together, the next so much later
 
 
 class Slots:
@@ -113,8 +115,8 @@ class Schedule:
 
     probes: {method: probe} as the probes' protocol has them; gateway(): dotted address or None; random(n) -> 0..n-1;
     changed(target, failing) hears of each change of state; while metered() no window runs. A round takes memory only
-    while it runs: send(target, coroutine(progress), limit_s) runs it, again if it failed. connects: how many targets
-    may hold a TCP socket at a time; what is due then waits, so that the uplink always finds one.
+    while it runs: send(target, coroutine, limit_s) runs coroutine(target), again if it failed. connects: how many
+    targets may hold a TCP socket at a time; what is due then waits, so that the uplink always finds one.
     """
 
     def __init__(
@@ -140,6 +142,7 @@ class Schedule:
         self._over = asyncio.Event()  # no window is running
         self._over.set()
         self._probed: "list[int]" = []  # once it runs
+        self._more = False  # more was due at the last look than begins at once
 
     def probed(self) -> list:
         """The targets that are sent something, by a method that this board has."""
@@ -169,18 +172,24 @@ class Schedule:
             await self._clock.sleep_until(self._begin_due())
 
     def _begin_due(self) -> int:
-        """Send every target that is due its next round; return when to look again."""
+        """Send targets that are due their next round, AT_ONCE of them at most; return when to look again."""
         now_us = self._clock.now_us()
         look_us = now_us + LOOK_US
+        begun = 0
         for i in self._probed:
             wait_us = self._next_us(i) - now_us
             if wait_us <= 0 and not self._busy[i]:
                 wait_us = self._must_wait_us(i)
                 if not wait_us:
+                    if begun == AT_ONCE:
+                        self._more = True
+                        return now_us + APART_MS * 1000
+                    begun += 1
                     self._begin(i)
                     wait_us = self._next_us(i) - now_us
             if wait_us > 0:
                 look_us = min(look_us, now_us + wait_us)
+        self._more = False
         return look_us
 
     def _next_us(self, index: int) -> int:
@@ -225,7 +234,7 @@ class Schedule:
         self._note_begin(index)
         target = self._plan.targets[index]
         run = self._run_window if is_window(target) else self._run_shot
-        self._send(index, lambda progress: run(index), target.period_ms * 2 // 1000 + 120)
+        self._send(index, run, target.period_ms * 2 // 1000 + 120)
 
     def _note_begin(self, index: int) -> None:
         period_us = self._period_us(index)
@@ -299,6 +308,9 @@ class Schedule:
             self._rounds.note(index, good)
         self._busy[index] = 0
         self._begin_due()
+        while self._more:
+            await self._clock.sleep_ms(APART_MS)
+            self._begin_due()
 
     async def _window_may_begin(self, target) -> None:
         length_us = window_us(target)

@@ -5,7 +5,8 @@ silent for longer is stopped, reported as EVENT_TASK (task code, fault code, res
 a back-off of 1 s that doubles to 60 s and begins anew after a minute of good life. A task that failed MAX_FAILURES
 times in a row keeps the watchdog from being fed: the board resets (RP2: 8,388 ms after the last meal).
 
-An errand is a task that ends: once it has, it is forgotten, so that what is done now and then takes memory only then.
+An errand is a task that ends, `coroutine(argument)`: once it has, it is forgotten, so that what is done now and then
+takes memory only then.
 """
 
 import asyncio
@@ -25,12 +26,12 @@ class _Task:
     restart_at_s = 0  # where `task` is None
     failures = 0  # in a row
 
-    def __init__(self, clock, code: int, coroutine, limit_s: int, ends: bool) -> None:
+    def __init__(self, clock, code: int, coroutine, limit_s: int, argument: "int | None" = None) -> None:
         self.clock = clock
         self.code = code
         self.coroutine = coroutine
         self.limit_s = limit_s
-        self.ends = ends
+        self.argument = argument  # of an errand
         self.started_s = self.progress_s = 0
         self.task: "asyncio.Task | None" = None
 
@@ -63,11 +64,11 @@ class Supervisor:
 
     def start(self, code: int, coroutine, limit_s: int) -> None:
         """Supervise one more task from now on."""
-        self._add(_Task(self._clock, code, coroutine, limit_s, False))
+        self._add(_Task(self._clock, code, coroutine, limit_s))
 
-    def send(self, code: int, coroutine, limit_s: int) -> None:
+    def send(self, code: int, coroutine, limit_s: int, argument: int) -> None:
         """Supervise an errand: it is started again until it has ended well once."""
-        self._add(_Task(self._clock, code, coroutine, limit_s, True))
+        self._add(_Task(self._clock, code, coroutine, limit_s, argument))
 
     async def stop(self, first_code: int) -> None:
         """Stop and forget the tasks whose code is first_code or above."""
@@ -103,11 +104,11 @@ class Supervisor:
     async def _live(self, task: _Task) -> None:
         """One life of a task. What ended it is reported, unless that was a stop."""
         try:
-            await task.coroutine(task.progress)
+            await task.coroutine(task.progress if task.argument is None else task.argument)
         except Exception as error:
             self._ended(task, fault_of(error), error)
         else:
-            self._ended(task, 0 if task.ends else codes.FAULT_CRASH, None)
+            self._ended(task, codes.FAULT_CRASH if task.argument is None else 0, None)
 
     def _ended(self, task: _Task, fault: int, error: "Exception | None") -> None:
         if task.task is not asyncio.current_task():

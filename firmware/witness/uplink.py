@@ -168,9 +168,8 @@ class Uplink:
         if context is not None:
             sock = context.wrap_socket(sock, server_hostname=broker["host"], do_handshake_on_connect=False)
             sock.setblocking(False)
-        stream = asyncio.StreamReader(sock)
         # Set before the broker answers: whatever happens, what is open is closed.
-        self._connection = connection = Connection(self._clock, stream, stream, self._heard)
+        self._connection = connection = Connection(self._clock, sock, Ready(sock), Ready(sock, write=True), self._heard)
         await connection.connect(packet)
         return connection
 
@@ -212,7 +211,7 @@ class Uplink:
         connection, self._connection = self._connection, None
         if connection is not None:
             try:
-                await connection.close()
+                connection.close()
             except OSError:
                 pass  # it was gone already
 

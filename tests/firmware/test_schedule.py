@@ -145,7 +145,7 @@ class Bench:
         self.rounds: set[asyncio.Task[None]] = set()
 
     def send(self, index: int, coroutine: Any, limit_s: int) -> None:
-        task = asyncio.create_task(coroutine(lambda: None))
+        task = asyncio.create_task(coroutine(index))
         self.rounds.add(task)
         task.add_done_callback(self.rounds.discard)
 

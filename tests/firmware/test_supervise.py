@@ -159,20 +159,20 @@ def test_an_errand_is_tried_again_until_it_has_ended_well_and_then_forgotten() -
     bench = Bench()
     begun: list[int] = []
 
-    async def errand(progress: Any) -> None:
-        begun.append(bench.clock.now)
+    async def errand(argument: int) -> None:
+        begun.append(argument)
         await bench.clock.sleep_ms(100)
         if len(begun) < 3:
             raise OSError(5)
 
     async def script() -> None:
-        bench.supervisor.send(40, errand, 10)
+        bench.supervisor.send(40, errand, 10, 0)
         await bench.clock.run_to(60 * SECOND)
-        bench.supervisor.send(40, errand, 10)
+        bench.supervisor.send(40, errand, 10, 8)
         await bench.clock.run_to(120 * SECOND)
 
     bench.run(script)
-    assert len(begun) == 4
+    assert begun == [0, 0, 0, 8]
     assert bench.events == [(codes.EVENT_TASK, 40, codes.FAULT_FLASH, restarts) for restarts in (1, 2)]
     assert len(bench.fed_us) >= 119
 
