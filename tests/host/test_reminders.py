@@ -256,6 +256,15 @@ def test_the_same_failure_with_moved_bounds_is_told_once_and_its_repair_once(fle
     ]
 
 
+def test_what_is_about_no_failure_is_told_once_by_its_key(fleet: Fleet) -> None:
+    tray = Tray()
+    fourteen, three = (Message("deadline", f"claim/acme/2026-03/{days}", "s", "b") for days in (14, 3))
+    with fleet.ledger() as book:
+        for messages in ([fourteen], [fourteen], [fourteen, three], [three]):
+            tell_all(book, tray, messages=messages)
+    assert tray.got == [fourteen, three]
+
+
 def test_a_broken_channel_gets_it_the_next_time_and_the_other_only_once(fleet: Fleet) -> None:
     broken, well = Tray("broken", broken=True), Tray("well")
     messages = [failure("leeds", start_s=120, end_s=200), MESSAGE]
