@@ -391,12 +391,6 @@ class VirtualOffice:
         frame = envelope.encode_command(SECRET, SITE, WITNESS, envelope.Command(counter, code, argument))
         self.broker.send(PLACE + "command", frame)
 
-    def cut_power(self, off_s: float = 1) -> None:
-        """The power goes and comes back."""
-        self.device.power_off()
-        self.run_s(off_s)
-        self.device.power_on()
-
     def _published(self, topic: str, payload: bytes) -> None:
         if topic == PLACE + "state":
             self.states.append((self.now_us, payload.decode()))

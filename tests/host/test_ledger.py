@@ -47,7 +47,7 @@ def test_late_back_fill_ends_in_chain_order_without_a_finding(book, witness):
     assert book.heads()[0].missing == 3
     book.store([new[3], new[1], new[2]])
     assert [b.seq for b in book.batches()] == [1, 2, 3, 4, 5]
-    assert [b.seq for b in book.arrivals()] == [1, 5, 4, 2, 3]
+    assert [b.row for b in book.batches()] == [1, 4, 5, 3, 2]  # as they arrived
     assert book.heads()[0].missing == 0
     assert book.findings() == []
 

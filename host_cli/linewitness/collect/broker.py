@@ -29,7 +29,6 @@ from linewitness.collect import topics
 from linewitness.errors import CannotDo
 from linewitness.fleet import COLLECTOR, Fleet, broker_users
 
-ENGINES = ("mosquitto", "amqtt")
 MAX_INFLIGHT = 1000  # unacknowledged at the collector: what a commit can gather
 MAX_QUEUED = 1_000_000  # for a collector that is away; 0 ("no limit") is mishandled by several mosquitto versions
 _PBKDF2_ROUNDS = 101  # mosquitto's own default; the passwords are random, 24 letters

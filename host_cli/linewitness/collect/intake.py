@@ -24,7 +24,6 @@ from linewitness_wire import bodies, cose, record
 from linewitness_wire.envelope import decode_batch
 from linewitness_wire.errors import WireError
 
-FINDINGS = ("malformed", "unknown", "retired", "misplaced", "forged")
 _LOOK_AGAIN_S = 1.0  # how often an unknown kid makes us read the enrolments again: enrolling needs no restart
 
 

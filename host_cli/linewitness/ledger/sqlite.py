@@ -160,16 +160,6 @@ class Ledger:
             row = self._db.execute(query, (kid, seq)).fetchone()
         return None if row is None else StoredBatch(*row)
 
-    def arrivals(self, after: int = 0) -> Iterator[StoredBatch]:
-        """Yield batches in the order in which they arrived, from the row after `after` on: what a checkpoint covers."""
-        query = (
-            "SELECT e.site, e.witness, e.kid, b.seq, b.digest, b.cose, b.body, b.received_us, b.id"
-            " FROM batch b JOIN enrolment e ON b.enrolment = e.id WHERE b.id > ? ORDER BY b.id"
-        )
-        with explained(self.path):
-            for row in self._db.execute(query, (after,)):
-                yield StoredBatch(*row)
-
     def heads(self) -> list[ChainHead]:
         """Return the newest batch of every key that has sent one, in chain order."""
         query = (
