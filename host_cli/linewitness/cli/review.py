@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 def _render(value: dict[str, Any]) -> str:
     from linewitness.review.advice import minutes
 
-    lines = [f"contract {value['contract']}, {value['term']}: {minutes(value['measured_s'])} measured at its sites"]
+    months = [m["month"] for m in value["figures"]["months"]]
+    span = months[0] if len(months) == 1 else f"{months[0]} to {months[-1]}"
+    lines = [f"contract {value['contract']}, {span}: {minutes(value['measured_s'])} measured at its sites"]
     headings = ["side", "failures", "lost at least", "at most"] + (["calls lost"] if value["calls_per_hour"] else [])
     rows = [
         [o["side"], o["failures"], minutes(o["min_s"]), minutes(o["max_s"])]
@@ -64,7 +66,13 @@ def _contract(fleet: Fleet, name: str | None) -> Contract:
 
 
 @command(render=_render)
-@click.option("--term", "term_text", required=True, metavar="START..END", help="Days, END not included; whole months.")
+@click.option(
+    "--term",
+    "term_text",
+    required=True,
+    metavar="START..END",
+    help="Days, END not included; every month of it counts whole.",
+)
 @click.option("--contract", "contract_name", help="Its name, where there is more than one.")
 @click.option("--calls-per-hour", type=click.FloatRange(min=0, min_open=True), help="Of one site: reckon calls lost.")
 @click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write it as one HTML file, with plots.")
