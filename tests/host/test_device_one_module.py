@@ -21,8 +21,10 @@ SOURCES = {
     "witness/one.py": """from wire import words
 from .board import NAME
 from wire.words import count as number
+NONE: "tuple[int, ...]" = (-1, ("x", b"y"))
+ZEROS = bytes(2)
 class Kept:
-    count = number(words.WORDS)
+    count = number(words.WORDS), NONE, ZEROS
     def name(self, words=words.WORDS):
         def count():
             return words
@@ -76,6 +78,15 @@ def unknown(table: symtable.SymbolTable, known: set[str]) -> Iterator[str]:
             yield f"{table.get_name()}: {symbol.get_name()}"
     for child in table.get_children():
         yield from unknown(child, known)
+
+
+def test_constants_are_put_in_but_those_that_others_take() -> None:
+    taken = {**SOURCES, "witness/late.py": "from wire.words import WORDS\ndef f():\n    return WORDS\n"}
+    for sources, kept in ((SOURCES, False), (taken, True)):
+        text = join(sources, {"main.py": SCRIPT})["witness/app.py"]
+        assert ("words__WORDS = " in text) is kept
+        assert ("words__count(words=('a', 'b'))" in text) is not kept
+        assert "(-1, ('x', b'y')), b'\\x00\\x00'" in text
 
 
 def test_every_name_of_the_frozen_firmware_is_bound(tmp_path: Path) -> None:

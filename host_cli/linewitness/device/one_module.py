@@ -7,6 +7,9 @@ modules one after the other, those first that others are made of. A name that on
 with the module's name (`cose__digest`), so that no two are the same and no local variable hides one; classes of which
 there is one of that name keep it, for tracebacks. All other modules import from there what they took from one of these.
 
+A text or a tuple of constants that no other module takes is put in where it is named, as numbers are (constants.py): a
+constant of the code lies in the image.
+
 What is imported before witness.app stays apart (main.py's modules, so that a fault in all the others ends in its
 restart), and so does what is imported inside functions: that is in memory only while it works.
 """
@@ -15,8 +18,9 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeGuard
 
 MAIN = "witness.app"
 ALWAYS = ("witness.probes.icmp", "witness.probes.tcp")  # without code on demand, and in nearly every plan
@@ -50,8 +54,10 @@ def join(sources: Mapping[str, str], scripts: Mapping[str, str]) -> dict[str, st
         other in inside for other in modules if other.startswith(prefix))}  # fmt: skip
     joined = {}
     body, shared = [], dict[str, None]()
+    texts = {origin: text for origin, text in _literals([modules[name] for name in inside]) if not any(
+        origin in _taken(module, modules) for module in modules.values() if module.name not in inside)}  # fmt: skip
     for name in inside:
-        body.append(_rewritten(modules[name], modules, names, shared))
+        body.append(_rewritten(modules[name], modules, names | texts, shared, texts))
     for module in modules.values():
         if module.name == MAIN:
             joined[module.path] = "\n".join([*shared, *body])
@@ -129,6 +135,54 @@ def _names(inside: list[_Module]) -> dict[tuple[str, str], str]:
         assert count == 1, f"two of the firmware's modules would bind {name}"
         assert name not in local, f"a local variable would hide {name}"
     return names
+
+
+def _literals(inside: list[_Module]) -> Iterator[tuple[tuple[str, str], str]]:
+    """(module, name), text of each constant that a module binds once, numbers aside."""
+    for module in inside:
+        stores = Counter(node.id for node in ast.walk(module.tree) if _stores(node))
+        for node in module.tree.body:
+            if isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value is not None:
+                value = _zeros(node.value)
+                for name in _bound([node]):
+                    if name.isupper() and stores[name] == 1 and _is_literal(value):
+                        yield (module.name, name), ast.unparse(value)
+
+
+def _zeros(node: ast.expr) -> ast.expr:
+    """`bytes(32)` as the constant that it makes, anything else as it is."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "bytes":
+        size = node.args[0] if len(node.args) == 1 else None
+        if isinstance(size, ast.Constant) and isinstance(size.value, int):
+            return ast.Constant(bytes(size.value))
+    return node
+
+
+def _stores(node: ast.AST) -> TypeGuard[ast.Name]:
+    return isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)
+
+
+def _is_literal(node: ast.expr) -> bool:
+    if isinstance(node, ast.Tuple):
+        return all(_is_literal(item) for item in node.elts)
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        node = node.operand
+    return isinstance(node, ast.Constant)
+
+
+def _taken(module: _Module, modules: Mapping[str, _Module]) -> set[tuple[str, str]]:
+    """(module, name) of all that a module may take from others: names that it imports, attributes of modules."""
+    taken = set()
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.ImportFrom):
+            origin = _origin(module, node)
+            for alias in node.names:
+                if origin in modules and f"{origin}.{alias.name}" not in modules:
+                    taken.add(_source(origin, alias.name, modules))
+                elif f"{origin}.{alias.name}" in modules:
+                    attributes = {each.attr for each in ast.walk(module.tree) if isinstance(each, ast.Attribute)}
+                    taken |= {(f"{origin}.{alias.name}", attribute) for attribute in attributes}
+    return taken
 
 
 def _bound(body: Sequence[ast.AST]) -> set[str]:
@@ -214,9 +268,11 @@ def _globals_of_class(node: ast.ClassDef, local: frozenset[str]) -> Iterator[ast
 
 def _rewritten(
     module: _Module, modules: Mapping[str, _Module], names: Mapping[tuple[str, str], str],
-    shared: dict[str, None] | None,
+    shared: dict[str, None] | None, gone: Collection[tuple[str, str]] = (),
 ) -> str:  # fmt: skip
-    """A module's text with the names it has now; shared: takes the imports from elsewhere of one that is joined."""
+    """A module's text with the names it has now; shared: takes the imports from elsewhere of one that is joined; gone:
+    what is bound no more."""
+    assert not any(isinstance(node, ast.JoinedStr) for node in ast.walk(module.tree)), "names in an f-string"
     inside = {name for name, _ in names}
     joins = shared is not None
     lines = [line.encode() for line in module.text.splitlines()]  # ast counts octets
@@ -245,6 +301,10 @@ def _rewritten(
             edits.append((place.lineno, place.col_offset, place.lineno, place.end_col_offset or 0, known[place.id]))
     if joins:
         edits += _renamed_definitions(module, known, lines)
+        for node in module.tree.body:
+            if any((module.name, name) in gone for name in _bound([node])):
+                edits = [edit for edit in edits if not node.lineno <= edit[0] <= (node.end_lineno or 0)]
+                edits.append((node.lineno, node.col_offset, node.end_lineno or 0, node.end_col_offset or 0, ""))
     return _edited(lines, edits)
 
 
