@@ -5,7 +5,7 @@ needed now and then is imported when its work begins and let go after it; frozen
 within about a millisecond. So a board needs room for what works at one time, not for all that it can do:
 
     WINDOWS    a call-quality window or test call: one at a time, and nothing that sends through `control` beside it
-    FREQUENT   stay from one round to the next, until a window or a signature needs the room
+    FREQUENT   stay from one round to the next, until another needs the room: a window, a signature or one of the rest
     the rest   one of them at a time, the next waits for it
 
 Loaded from files, code would take a tenth of a second and its memory in one piece: there, probes stay once a plan has
@@ -128,14 +128,14 @@ class OnDemand:
     """Stands for a method's probe (see witness.probes), whose attributes are kept while its code is not in memory."""
 
     _took_us: "int | None" = None  # of the round that comes next
+    _kept: "dict | None" = None
+    _loaded: tuple = ()
 
     def __init__(self, method: int, room: Room) -> None:
         self._method = method
         self._room = room
         self._probe = None
         self.rounds = 0  # on their way
-        self._kept: dict = {}
-        self._loaded: "list[str]" = []
         room.probes.append(self)
 
     async def run(self, target, address: str):
@@ -151,6 +151,8 @@ class OnDemand:
                 await room.clear(self)
             elif self._method != codes.METHOD_SIP_TCP:  # its rounds run beside windows
                 await room.quiet.over()
+            if lock is room.rare:
+                room.make_room()
             for name in modules_of(self._method):
                 self._load(name)
                 await asyncio.sleep_ms(0)  # one module a turn: nothing that is in flight is read late
@@ -171,11 +173,16 @@ class OnDemand:
             return
         if self._probe is not None:
             known = self._probe.__dict__  # type: ignore[unreachable]  # it may be anything
-            given = [part for part in self._room.parts if part is not None]  # ... anew when it is made again
-            self._kept = {name: known[name] for name in known if not any(known[name] is part for part in given)}
+            # What it was made of it has anew when it is made again, and so an empty dict.
+            given = [part for part in self._room.parts if part is not None]
+            self._kept = {
+                name: known[name]
+                for name in known
+                if known[name] != {} and not any(known[name] is part for part in given)
+            }  # fmt: skip
             self._probe = None
         forget(*self._loaded)
-        self._loaded = []
+        self._loaded = ()
 
     def resolved(self, target, took_us: int) -> None:
         """Hear how long a server took to give the target's address; the next round is the target's."""
@@ -197,20 +204,22 @@ class OnDemand:
         """Until when the target wants to be left alone (0: it never did)."""
         if self._probe is not None:
             return self._probe.retry_at_us(target)  # type: ignore[unreachable]
-        held = self._kept.get("_retry_at_us")
+        held = self._kept.get("_retry_at_us") if self._kept is not None else None
         return held.get(target.name, 0) if held else 0
 
     def _load(self, name: str) -> None:
         whole = "witness." + name
         if whole not in sys.modules:
             __import__(whole)
-            self._loaded.append(name)
+            self._loaded += (name,)
 
     def _made(self):
         if self._probe is None:
             room = self._room
             self._probe = probe = room.make_probe(self._method, room.parts)
-            for name in self._kept:
-                setattr(probe, name, self._kept[name])
-            self._kept = {}
+            kept = self._kept
+            if kept is not None:
+                for name in kept:
+                    setattr(probe, name, kept[name])
+                self._kept = None
         return self._probe

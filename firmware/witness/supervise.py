@@ -106,15 +106,17 @@ class Supervisor:
         try:
             await task.coroutine(task.progress if task.argument is None else task.argument)
         except Exception as error:
-            self._ended(task, fault_of(error), error)
+            self._ended(task, error)
         else:
-            self._ended(task, codes.FAULT_CRASH if task.argument is None else 0, None)
+            self._ended(task)
 
-    def _ended(self, task: _Task, fault: int, error: "Exception | None") -> None:
+    def _ended(self, task: _Task, error: "Exception | None" = None) -> None:
         if task.task is not asyncio.current_task():
             return  # stopped before; this was its clean-up
-        if fault:
-            self._failed(task, fault, error)
+        if error is not None:
+            self._failed(task, fault_of(error), error)
+        elif task.argument is None:
+            self._failed(task, codes.FAULT_CRASH, None)
         else:
             self._tasks.remove(task)
 
