@@ -187,7 +187,7 @@ def running_heaps(
             raise SystemExit(f"{build} on {profile}: {branch.board.printed()[-1500:]}")
     tls_octets = load_profile(profile).tls_session_bytes
     busy = [(b[1] - a[1]) / (b[0] - a[0]) > WINDOW_DATAGRAMS_S for a, b in pairwise(sent)]
-    beside = [any(busy[max(0, i - 2) : i + 2]) for i in range(len(heaps))]
+    beside = [any(busy[max(0, i - 1) : i + 1]) for i in range(len(heaps))]
     windows = [octets - tls_octets for octets, window in zip(heaps, beside, strict=True) if window]
     return sorted(octets - tls_octets for octets in heaps), sorted(windows)
 
