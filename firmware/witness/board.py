@@ -14,17 +14,19 @@ import machine
 from linewitness_wire import codes
 
 Kind = namedtuple("Kind", ("code", "led", "watchdog_ms", "freq_hz", "capabilities", "lan", "connects"))
-"""code: of the boot event; led: pin; freq_hz: None leaves the port's own; lan: arguments of network.LAN or None;
+"""code: of the boot event; led: pin; freq_hz: None leaves the port's own; lan: arguments of network.LAN, or None;
 connects: TCP sockets for probes, less than the port has by the uplink's and one for what takes turns (TLS, UPnP)."""
 
 _WIFI = codes.CAN_RAW_ICMP | codes.CAN_TLS
+_ETHERNET = codes.CAN_RAW_ICMP | codes.CAN_TLS | codes.CAN_ETHERNET
+# The fields of a Kind, as constants: a frozen one takes no memory.
 BOARDS = {
-    "esp32-devkitc": Kind(1, 2, 8_000, 240_000_000, _WIFI, None, 6),
-    "esp32-poe": Kind(
-        2, 33, 8_000, 240_000_000, _WIFI | codes.CAN_ETHERNET,
-        {"mdc": 23, "mdio": 18, "power": 12, "phy_type": "PHY_LAN8720", "phy_addr": 0}, 6,
+    "esp32-devkitc": (1, 2, 8_000, 240_000_000, _WIFI, None, 6),
+    "esp32-poe": (
+        2, 33, 8_000, 240_000_000, _ETHERNET,
+        (("mdc", 23), ("mdio", 18), ("power", 12), ("phy_type", "PHY_LAN8720"), ("phy_addr", 0)), 6,
     ),
-    "pico-w": Kind(3, "LED", 8_000, None, _WIFI, None, 2),
+    "pico-w": (3, "LED", 8_000, None, _WIFI, None, 2),
 }  # fmt: skip
 RESETS = (
     ("PWRON_RESET", codes.RESET_POWER), ("HARD_RESET", codes.RESET_HARD), ("WDT_RESET", codes.RESET_WATCHDOG),
@@ -50,7 +52,7 @@ class Board:
     """The board called `name` in hardware/boards. Raises KeyError for one that is not known."""
 
     def __init__(self, name: str) -> None:
-        self.kind = BOARDS[name]
+        self.kind = Kind(*BOARDS[name])
         self.code = self.kind.code
         self.capabilities = self.kind.capabilities
         self._watchdog: "machine.WDT | None" = None

@@ -19,7 +19,7 @@ FILES = sorted((ROOT / "hardware" / "boards").glob("*.toml"))
 
 def boards() -> dict[str, Any]:
     """BOARDS of board.py, which CPython can't import: it imports machine."""
-    wanted = ("Kind", "_WIFI", "BOARDS")
+    wanted = ("Kind", "_WIFI", "_ETHERNET", "BOARDS")
     body = [
         node
         for node in ast.parse(SOURCE).body
@@ -27,7 +27,7 @@ def boards() -> dict[str, Any]:
     ]
     namespace: dict[str, Any] = {"codes": codes}
     exec("from collections import namedtuple\n" + ast.unparse(ast.Module(body, [])), namespace)
-    return dict(namespace["BOARDS"])
+    return {name: namespace["Kind"](*fields) for name, fields in namespace["BOARDS"].items()}
 
 
 def test_every_board_is_known_under_a_code_of_its_own() -> None:

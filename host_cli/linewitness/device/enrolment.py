@@ -24,7 +24,7 @@ SIGNING_TIMEOUT_S = 120  # key generation and a signature on the slowest board, 
 AAD_RETIREMENT = b"linewitness/1/retirement"
 
 _SHOW = "import witness.identity\nwitness.identity.show('%s')"
-_BOARD = "import json\nfrom witness.board import BOARDS\nprint(BOARDS[json.load(open('/config.json'))['board']].code)"
+_BOARD = "import json\nfrom witness.board import BOARDS\nprint(BOARDS[json.load(open('/config.json'))['board']][0])"
 
 
 @dataclass(frozen=True, slots=True)
