@@ -253,7 +253,10 @@ class Journal:
             os.rmdir(folder)
             yield None
         self._settled = self._newest
-        os.mkdir(folder)
+        try:
+            os.mkdir(folder)
+        except OSError:
+            return  # a full file system: until there is room again, everything waits for the slot
         self._brief_pages = BRIEF_PAGES
         yield None
 
@@ -267,7 +270,8 @@ class Journal:
         octets = frame(KIND_BATCH, FLAG_QUIET if quiet else 0, header.seq, cose_octets, body)
         try:
             if brief:
-                begins = self._begins(octets) or self._newest == self._settled or self._copies_much()
+                copied = copied_octets(self._appending_at or 0)
+                begins = self._begins(octets) or self._newest == self._settled or copied > COPIED_MOST_OCTETS
                 self._check_brief(begins, octets)
             else:
                 yield from self.settle_slices()
@@ -284,9 +288,6 @@ class Journal:
         """Whether this frame does not go into the newest segment."""
         at = self._appending_at
         return at is None or at + ACK_FRAME_OCTETS + len(octets) > SEGMENT_OCTETS
-
-    def _copies_much(self) -> bool:
-        return copied_octets(self._appending_at or 0) > COPIED_MOST_OCTETS
 
     def _check_brief(self, begins: bool, octets: bytes) -> None:
         """Raise NotNow where this can't be written but in the slot."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import os
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -487,6 +488,30 @@ def test_what_is_brief_waits_for_the_slot_when_the_log_of_its_folder_fills(tmp_p
     assert again.head == journal.head
     assert list((tmp_path / "j" / "brief").iterdir()) == []
     assert [entry.cose for entry in drain(again)] == written
+
+
+def test_a_flash_without_room_for_the_folder_of_what_is_brief_still_takes_batches_in_the_slot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = make(tmp_path / "j")
+    octets, header = sign_next(journal)
+    run(journal.append_slices(octets, b"b", header, False, True))
+
+    def full(path: str) -> None:
+        raise OSError(28)
+
+    monkeypatch.setattr(os, "mkdir", full)
+    append(journal)
+    octets, header = sign_next(journal)
+    with pytest.raises(NotNow):
+        run(journal.append_slices(octets, b"b", header, False, True))
+    monkeypatch.undo()
+    append(journal)
+    assert journal.is_settled
+    octets, header = sign_next(journal)
+    run(journal.append_slices(octets, b"b", header, False, True))
+    check_chain(drain(make(tmp_path / "j")))
+    assert journal.head.seq == 4
 
 
 def test_a_command_that_was_cut_off_was_not_taken(tmp_path: Path) -> None:
