@@ -433,7 +433,8 @@ class Device:
 
     def _reply_now(self, machine: Machine, status: int, body: bytes) -> None:
         if machine is self.machine:
-            machine.reply(status, self.scheduler.now_us() - self._boot_us, body, self._idle_until_us())
+            idle_until_us = self._idle_until_us() // 2 * 2 + self.nic.changes % 2
+            machine.reply(status, self.scheduler.now_us() - self._boot_us, body, idle_until_us)
 
     def _idle_until_us(self) -> int:
         """In virtual time: until when a wait for input can be answered without us (microseconds since boot), else 0."""

@@ -105,7 +105,8 @@ class Machine:
             return b""
 
     def reply(self, status: int, clock_us: int, body: bytes = b"", idle_until_us: int = 0) -> None:
-        """Answer the one request that waits. Before idle_until_us nothing will happen to the board by itself."""
+        """Answer the one request that waits. Before idle_until_us nothing will happen to the board by itself; its
+        lowest bit changes when the network interface did."""
         self.computing = True
         try:
             header = REPLY_HEADER.pack(REPLY_HEADER.size + len(body), status, clock_us, idle_until_us)

@@ -55,11 +55,12 @@ function waitedAlone(request) {
   return true;
 }
 
-// The same with questions about the interface, which the firmware asks four times a second: only a timer of the parent's
-// changes the answer. They are CALLs whose JSON begins with one of these names.
+// The same with questions about the interface, which the firmware asks four times a second: a timer of the parent's
+// changes the answer, or somebody outside, which the next reply tells by the lowest bit of idleUntilUs. They are CALLs
+// whose JSON begins with one of these names.
 const ASKED = ['["nic_status"', '["nic_addresses"'];
 const answers = new Map();
-let answersUntilUs = 0;
+let answersUntilUs = 0, answersOf = 0;
 function question(request) {
   if (request[4] !== CALL) return null;
   const text = Buffer.from(request.subarray(REQUEST_HEADER)).toString("latin1");
@@ -98,6 +99,8 @@ function call(requestAddress, requestLength, replyAddress) {
   }
   virtualUs = Number(reply.readBigUInt64LE(8));
   idleUntilUs = Number(reply.readBigUInt64LE(16));
+  if (idleUntilUs % 2 !== answersOf) answers.clear();
+  answersOf = idleUntilUs % 2;
   if (asked !== null) {
     if (virtualUs >= answersUntilUs) answers.clear();
     answersUntilUs = idleUntilUs;

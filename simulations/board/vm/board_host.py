@@ -46,6 +46,7 @@ _ahead_us = 0
 _ASKED = ("nic_status", "nic_addresses")
 _answers = {}
 _answers_until_us = 0
+_answers_of = 0  # lowest bit of idle_until_us() when they were given
 
 _request = bytearray(REQUEST_HEADER + MAX_BODY + 16)
 _reply = bytearray(REPLY_HEADER + MAX_BODY + 16)
@@ -110,10 +111,10 @@ def body():
 
 def call(name, *args):
     """Any of the parent's named functions, arguments and result as JSON."""
-    global _answers_until_us
+    global _answers_until_us, _answers_of
     question = json.dumps((name,) + args)
     if is_virtual and name in _ASKED:
-        if clock_us() + _ahead_us >= _answers_until_us:
+        if clock_us() + _ahead_us >= _answers_until_us or idle_until_us() & 1 != _answers_of:
             _answers.clear()
         elif question in _answers:
             return _answers[question]
@@ -124,6 +125,7 @@ def call(name, *args):
     if is_virtual and name in _ASKED:
         _answers[question] = answer
         _answers_until_us = idle_until_us()
+        _answers_of = _answers_until_us & 1
     return answer
 
 
@@ -133,7 +135,8 @@ def clock_us():
 
 
 def idle_until_us():
-    """Until when nothing will happen unless the machine does it, as the last reply has it; 0: unknown."""
+    """Until when nothing will happen unless the machine does it, as the last reply has it; 0 or 1: unknown. Its lowest
+    bit changes when the interface did."""
     return struct.unpack_from("<Q", _reply, 16)[0]
 
 
