@@ -12,6 +12,8 @@ battery_charging, else by a voltage of VOLTAGE_LEAST or more. None where nothing
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -64,6 +66,7 @@ def read(host: str, port: int, key: str | None, seconds: float, mains: str | Non
     except ImportError:
         raise CannotDo("aioesphomeapi is not installed", "power", "pip install 'linewitness[esphome]'") from None
     where = f"{host}:{port}"
+    logging.getLogger("aioesphomeapi").setLevel(logging.CRITICAL)  # what it warns of is raised as well
     try:
         made = partial(APIClient, host, port, None, noise_psk=key)
         return asyncio.run(_read(made, key is not None, seconds, mains, where))
@@ -72,7 +75,17 @@ def read(host: str, port: int, key: str | None, seconds: float, mains: str | Non
     except (core.InvalidEncryptionKeyAPIError, core.EncryptionPlaintextAPIError) as e:
         raise Refused(f"the device does not take this key: {e}", where, "the key of its api: encryption:") from None
     except (core.APIConnectionError, TimeoutError, OSError) as e:
-        raise CannotDo(f"the device does not answer: {e}", where, "its power, its network, its address") from None
+        raise CannotDo(f"the device does not answer: {_why(e)}", where, "its power, its network, its address") from None
+
+
+def _why(error: BaseException) -> str:
+    """Return the system's word where there is one: the library's own is a list of all that it tried."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno:
+            return os.strerror(cause.errno).lower()
+        cause = cause.__cause__ or cause.__context__
+    return str(error) or "no answer in time"
 
 
 async def _read(
