@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 from virtual_office import VirtualOffice, make_plan, thin_targets
 
 from linewitness_wire import codes
 from simulations.board.harness import available_vms
+from simulations.lab.certificates import Authority
 
 pytestmark = pytest.mark.skipif("wasm" not in available_vms(), reason="virtual time is the wasm machine's: needs Node")
 
@@ -61,3 +63,23 @@ def test_a_wrong_password_is_said_and_signed(profile: str, tmp_path: Path) -> No
     assert [event[2] for event in faults] == [codes.FAULT_CONFIG]
     # Broker trouble is not network trouble: no target was ever said to fail.
     assert not any(batch.events(codes.EVENT_STATE) for batch in office.batches)
+
+
+@PROFILES
+def test_a_broker_of_another_authority_hears_nothing_and_all_once_it_is_mended(profile: str, tmp_path: Path) -> None:
+    other = Authority(tmp_path / "other").certificate.public_bytes(Encoding.DER)
+    with VirtualOffice(tmp_path, THIN, profile, ca=other) as office:
+        office.run_s(200)
+        assert office.text.count("certificate is of another authority") >= 1
+        assert (office.broker.connects, office.batches) == ([], [])
+        office.device.power_off()
+        with office.device.unpowered_flash() as flash:
+            flash.write_file("/ca.der", office.authority.certificate.public_bytes(Encoding.DER))
+        office.device.power_on()
+        office.run_until(lambda: office.caught_up() and office.batches[-1].header.boot == 2, 300)
+        # All that was measured before it could be sent is there, and tells of no failure.
+        assert [batch.header.seq for batch in office.batches] == list(range(1, len(office.batches) + 1))
+        assert office.batches[0].header.boot == 1
+        assert not any(batch.events(codes.EVENT_STATE) for batch in office.batches)
+        assert office.holes() == []
+        assert office.store.refused == []
