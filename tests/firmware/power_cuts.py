@@ -44,9 +44,9 @@ class Cuts:
     problems: list[str] = field(default_factory=list)
 
 
-def scripted(folder: Path, minutes: int) -> tuple[FlashLog, VirtualOffice]:
+def scripted(folder: Path, minutes: int, profile: str = "pico-w") -> tuple[FlashLog, VirtualOffice]:
     """Run the firmware: batches, a command, an outage of the line with its back-fill, a reset, all within the time."""
-    with VirtualOffice(folder, make_plan(slow_targets()), "pico-w") as office:
+    with VirtualOffice(folder, make_plan(slow_targets()), profile) as office:
         log = FlashLog(office.device.block_device)
         known = 0
 

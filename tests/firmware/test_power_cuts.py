@@ -1,6 +1,6 @@
 """The power fails in any flash operation of the whole firmware, at any octet: it recovers and lies about nothing.
 
-bench_power does the same for an hour and for every operation; here every octet of a part of the operations is cut.
+bench_power does the same for an hour and for every operation; here a part of the operations is cut at every 16th octet.
 """
 
 from __future__ import annotations
@@ -14,17 +14,16 @@ from simulations.board.harness import available_vms
 
 pytestmark = pytest.mark.skipif("wasm" not in available_vms(), reason="virtual time is the wasm machine's: needs Node")
 
-MINUTES = 10
 
-
-def test_every_operation_of_ten_minutes_and_a_part_of_them_at_every_sixteenth_octet(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize(("profile", "minutes"), [("pico-w", 10), ("esp32-devkitc", 5)])
+def test_every_operation_of_some_minutes_and_a_part_of_them_at_every_sixteenth_octet(
+    profile: str, minutes: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    log, office = scripted(tmp_path, MINUTES)
+    log, office = scripted(tmp_path, minutes, profile)
     assert len(log.operations) > 40
     cuts = cut_everywhere(monkeypatch, log, log.images((0, 50)), office.profile)
     assert cuts.problems == []
-    assert cuts.batches >= MINUTES - 2
+    assert cuts.batches >= minutes - 2
     cuts = cut_everywhere(monkeypatch, log, log.images_torn_every(16, 1024, 5), office.profile)
     assert cuts.problems == []
     assert cuts.images > 100
