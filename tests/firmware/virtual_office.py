@@ -430,14 +430,16 @@ class VirtualOffice:
         ]
 
     def disturbed_windows(self) -> list[tuple[Any, Disturbance]]:
-        """Windows that an erase, a program, a handshake or a signature met."""
+        """Windows that an erase, a program, a handshake or a signature met. Joined ones, minutes long, are signed as one:
+        none of them ran in the slots between."""
         found = []
         ordered = sorted(self.disturbances)
         longest_us = max((each.end_us - each.begin_us for each in ordered), default=0)
         for boot, begin_us, end_us in self.windows():
             at = bisect_left(ordered, (boot, begin_us - longest_us))
             while at < len(ordered) and ordered[at][:2] < (boot, end_us):
-                if ordered[at].end_us >= begin_us:
+                joined = end_us - begin_us > MINUTE_US
+                if ordered[at].end_us >= begin_us and not (joined and in_slot(ordered[at].begin_us)):
                     found.append(((boot, begin_us, end_us), ordered[at]))
                 at += 1
         return found
