@@ -18,7 +18,8 @@ from linewitness_wire import codes
 from simulations.board.harness import available_vms
 
 MAIN = (ROOT / "firmware" / "main.py").read_text()
-LED = "2"  # the pin of an esp32-devkitc
+LED = {"esp32-devkitc": "2", "pico-w": "LED"}  # the pin
+PROFILES = pytest.mark.parametrize("profile", sorted(LED))
 # Stands in for a firmware that can't run this plan: it dies each time, but in safe mode not.
 DIES = """    if crashes < 3 and len(open("/plan.cbor", "rb").read()) == %d:
         raise MemoryError("no room for it")
@@ -99,10 +100,13 @@ def chain_is_whole(office: Office) -> None:
     assert office.refused == []
 
 
-def test_a_firmware_that_keeps_crashing_says_so_signed_measures_nothing_and_takes_a_plan(tmp_path: Path) -> None:
+@PROFILES
+def test_a_firmware_that_keeps_crashing_says_so_signed_measures_nothing_and_takes_a_plan(
+    profile: str, tmp_path: Path
+) -> None:
     old, new = make_plan(TARGETS), make_plan(TARGETS[:5], issued=2)
     main = MAIN.replace("    from witness.app import App\n", DIES % len(old)).replace("PAUSE_S = 10", "PAUSE_S = 0")
-    with HarmedOffice(tmp_path, main, plan_octets=old) as office:
+    with HarmedOffice(tmp_path, main, plan_octets=old, profile=profile) as office:
         safe = office.wait_for(lambda batch: batch.events(codes.EVENT_SAFE_MODE), 60)
         assert safe.events(codes.EVENT_SAFE_MODE)[0][2:] == [3]
         assert office.board.printed().count("MemoryError: no room for it") == 3
@@ -111,7 +115,7 @@ def test_a_firmware_that_keeps_crashing_says_so_signed_measures_nothing_and_take
         for batch in office.batches:
             assert batch.readings("gateway", TARGETS) == []
         time.sleep(5)
-        assert longest_run_of_flashes(office) == 4
+        assert longest_run_of_flashes(office, LED[profile]) == 4
         office.command(1, codes.COMMAND_PLAN, new)
         back = office.wait_for(lambda batch: batch.header.boot > safe.header.boot and batch.readings("edge", TARGETS))
         assert not back.events(codes.EVENT_SAFE_MODE)
@@ -119,9 +123,9 @@ def test_a_firmware_that_keeps_crashing_says_so_signed_measures_nothing_and_take
         chain_is_whole(office)
 
 
-def longest_run_of_flashes(office: Office) -> int:
+def longest_run_of_flashes(office: Office, led: str) -> int:
     """How often the LED flashed between two long pauses, as a person at the branch would count it."""
-    lit_us = [at_us for at_us, pin, level in office.board.client.counters()["pin_changes"] if pin == LED and level]
+    lit_us = [at_us for at_us, pin, level in office.board.client.counters()["pin_changes"] if pin == led and level]
     longest = run = 1
     for before_us, after_us in itertools.pairwise(lit_us):
         run = run + 1 if after_us - before_us < 1_000_000 else 1
@@ -136,8 +140,9 @@ def tells_of_memory(batch: Batch) -> bool:
 
 
 @pytest.mark.skipif("unix" not in available_vms(), reason="only the unix machine has a heap that ends")
-def test_no_memory_for_seconds_is_told_signed_and_costs_no_batch(tmp_path: Path) -> None:
-    with HarmedOffice(tmp_path, beside(HOG), vm="unix") as office:
+@PROFILES
+def test_no_memory_for_seconds_is_told_signed_and_costs_no_batch(profile: str, tmp_path: Path) -> None:
+    with HarmedOffice(tmp_path, beside(HOG), vm="unix", profile=profile) as office:
         told = office.wait_for(tells_of_memory, 90)
         office.wait_for(lambda batch: batch.header.seq > told.header.seq and batch.readings("edge", TARGETS), 90)
         chain_is_whole(office)

@@ -430,8 +430,8 @@ class VirtualOffice:
         ]
 
     def disturbed_windows(self) -> list[tuple[Any, Disturbance]]:
-        """Windows that an erase, a program, a handshake or a signature met. Joined ones, minutes long, are signed as one:
-        none of them ran in the slots between."""
+        """Windows that an erase, a program, a handshake or a signature met. Joined ones, minutes long, are signed as
+        one: none of them ran in the slots between."""
         found = []
         ordered = sorted(self.disturbances)
         longest_us = max((each.end_us - each.begin_us for each in ordered), default=0)
