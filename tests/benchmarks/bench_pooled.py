@@ -30,6 +30,7 @@ from linewitness.model import Side, Verdict
 from linewitness.settle import pool, pooled
 from linewitness.settle.calls import Fleet
 from linewitness.settle.local import Diagnosis, diagnose
+from linewitness.settle.partly import partly_failed
 from linewitness.settle.pooled import Engine
 from linewitness.settle.poor import poor_calls
 from linewitness.settle.timeline import read_site
@@ -83,7 +84,10 @@ def verdicts_of(diagnoses: list[Diagnosis], *, both: bool) -> list[Verdict]:
     period = (T0, T0 + HOURS * HOUR)
     engine = pooled.ask([d.record for d in diagnoses], INFOS, (), period) if both else Engine()
     found = pool.verdicts(Fleet(diagnoses, INFOS, (), engine, False))
-    return found + (poor_calls(diagnoses, INFOS, engine, found) if both else [])
+    if both:
+        found += poor_calls(diagnoses, INFOS, engine, found)
+        found += partly_failed(diagnoses, INFOS, engine, found)
+    return found
 
 
 def main() -> int:

@@ -320,4 +320,4 @@ def test_a_ledger_settled_by_an_older_method_is_reopened_by_its_name(fleet: Flee
     again = Settlement.from_json(run(fleet, "--json").stdout)
     told_of = [f.text for f in again.findings if f.kind == "reopened" and "was no failure" in f.text]
     assert len(told_of) == 2
-    assert all("the method, linewitness rules 3 then and linewitness rules 5 now" in text for text in told_of)
+    assert all("the method, linewitness rules 3 then and linewitness rules 6 now" in text for text in told_of)

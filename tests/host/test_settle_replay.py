@@ -18,6 +18,7 @@ from linewitness.settle import feeder, pooled
 from linewitness.settle.attribution.attribute import attribute
 from linewitness.settle.attribution.rounds import Rounds
 from linewitness.settle.attribution.windows import Window
+from linewitness.settle.intervals import core, subtract, union
 from linewitness.settle.timeline import Head, SiteRecord, read_site
 from linewitness.settling import settle_fleet
 from simulations.branch import faults, generate, methods, world
@@ -98,11 +99,11 @@ def test_a_signed_ledger_names_the_provider_only_where_it_was(told: Told, fleet:
     named = [v for v in settlement.verdicts if v.side is Side.PROVIDER]
     assert named
     for verdict in named:
-        core = (verdict.start.latest_us / 1e6, verdict.end.earliest_us / 1e6)
-        assert any(
-            fault["start"] - STEP_S <= core[0] and core[1] <= fault["end"] + STEP_S
+        real = union(  # of failures that overlap one verdict may tell
+            (round((fault["start"] - STEP_S) * 1e6), round((fault["end"] + STEP_S) * 1e6))
             for fault in told.truth if (fault["site"], fault["side"]) == (verdict.site, "provider")
         )  # fmt: skip
+        assert subtract([core(verdict)], real) == []
     assert {v.side for v in settlement.verdicts} > {Side.CUSTOMER, Side.UNDETERMINED}
 
 

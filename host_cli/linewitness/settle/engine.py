@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from linewitness.model import Breach, Finding, OutagePost, Segment, SegmentSpan, Settlement, Side, Ticket, Verdict
-from linewitness.settle import edges, pool, pooled, poor, posts, power
+from linewitness.settle import edges, partly, pool, pooled, poor, posts, power
 from linewitness.settle.account import NO_DOWNTIME, SiteEvidence
 from linewitness.settle.calls import Fleet
 from linewitness.settle.contract import Contract
@@ -21,7 +21,7 @@ from linewitness.settle.reckon import reckon
 from linewitness.settle.spans import site_spans
 from linewitness.settle.timeline import SiteInfo, SiteRecord
 
-METHOD = "linewitness rules 5"
+METHOD = "linewitness rules 6"
 
 
 def settle(
@@ -50,6 +50,7 @@ def settle(
     powered = [power.power_cuts(d.record, monitors) for d in diagnoses]
     verdicts += [v for cuts, _ in powered for v in cuts]
     verdicts += poor.poor_calls(diagnoses, infos, engine, verdicts)
+    verdicts += partly.partly_failed(diagnoses, infos, engine, verdicts)
     verdicts.sort(key=lambda v: (v.site, v.start, v.end, v.side, v.kind))
     spans = [span for d in diagnoses for span in site_spans(d, period)]
     of_site: defaultdict[str, list[Verdict]] = defaultdict(list)

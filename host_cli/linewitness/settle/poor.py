@@ -9,6 +9,7 @@ windows, not from these verdicts (settle.quality).
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 
 from linewitness.model import Bounds, Exclusion, QualityWindow, Reason, Segment, Side, Verdict
@@ -22,6 +23,8 @@ from linewitness.settle.timeline import SiteInfo
 
 POOR_MOS_MILLI, POOR_LOSS_PPM = 3_600, 50_000
 POOR_SHARE, MOST, CLEAN_SHARE = 0.3, 0.5, 0.2
+TROUBLED_SHARE, NEARLY_ALL = 0.35, 0.8  # of the own reflector's windows, and of the provider's beside its clean ones
+BESIDE_US = 90_000_000
 LEAST_WINDOWS = 3
 EDGE_US = 3 * STEP_US  # a state machine over rounds enters and leaves some of them late
 UNTOLD = 0.8  # share of a stretch of which nothing is said yet
@@ -74,10 +77,30 @@ def _windows(diagnosis: Diagnosis, span: Interval, *, own: bool = False) -> list
 
 
 def _providers(diagnosis: Diagnosis, span: Interval) -> bool:
-    """Return whether a site's windows to the provider were poor while those to the own reflector were not."""
-    own = _windows(diagnosis, span, own=True)
-    clean = len(own) >= LEAST_WINDOWS and poor_share(own) <= CLEAN_SHARE
-    return clean and poor_share(_windows(diagnosis, span)) >= MOST
+    """Return whether a site's windows to the provider were poor while those to the own reflector were not.
+
+    Where something else troubled the own reflector's for a part of the time, the windows beside clean ones tell: what
+    that trouble spoils is spoilt at both.
+    """
+    own, theirs = (_windows(diagnosis, span, own=own) for own in (True, False))
+    if len(own) < LEAST_WINDOWS or poor_share(own) > TROUBLED_SHARE:
+        return False
+    if poor_share(own) <= CLEAN_SHARE:
+        return poor_share(theirs) >= MOST
+    beside = _beside_clean(theirs, own)
+    return 2 * len(beside) >= len(theirs) and poor_share(beside) >= NEARLY_ALL
+
+
+def _beside_clean(theirs: Sequence[QualityWindow], own: Sequence[QualityWindow]) -> list[QualityWindow]:
+    """Return the windows of which the nearest one to the own reflector (sorted by start) was not poor."""
+    starts = [w.start.earliest_us for w in own]
+    result = []
+    for w in theirs:
+        at = bisect_left(starts, w.start.earliest_us)
+        near = min(own[max(0, at - 1) : at + 1], key=lambda o: abs(o.start.earliest_us - w.start.earliest_us))
+        if not poor(near) and abs(near.start.earliest_us - w.start.earliest_us) <= BESIDE_US:
+            result.append(w)
+    return result
 
 
 def _verdict(
