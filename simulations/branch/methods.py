@@ -20,7 +20,7 @@ SIDES = {"undetermined": "inconclusive"}
 POSTS = "posts"
 
 COLUMNS = {
-    "link": "link", "gw_loss": "gateway_loss", "gw_rtt": "gateway_rtt", "gw_jit": "gateway_jitter",
+    "link": "link", "ip_ok": "address", "gw_loss": "gateway_loss", "gw_rtt": "gateway_rtt", "gw_jit": "gateway_jitter",
     "gw_tcp": "gateway_tcp", "dns_r_ok": "resolver_ok", "dns_a_ok": "public_dns_ok", "pdns": "provider_name",
     "r_up_s": "router_uptime_s", "r_wan": "router_wan_up", "r_util_u": "router_use_up", "r_util_d": "router_use_down",
     "r_cpu": "router_cpu", "h1_loss": "hop_loss",

@@ -278,6 +278,8 @@ class Observer:
         signalling = 1 - (1 - arrives) ** 3
         shares = ("sip_p", "register_p", "call_any", "sip_any", "new_flows")
         set_up = np.clip(signalling * product(state, shares, ""), 0, 1) * 0.993
+        # A call asks for the provider's name first: it fails where that leads nowhere, or to another's address.
+        set_up = np.where(state.value("pdns") < 1, 0.0, set_up)
         heard = np.where(by_another | (self.out[:, COLUMN["m_mos"]] > 1.01), 1.0, 0.0)
         inside = self.rng.random(self.count) < set_up * state.ok("callee") * np.where(heard > 0, 1.0, 0.05)
         outside = self.rng.random(self.count) < set_up * state.ok("carrier") * state.ok("carrier_callee") * 0.997

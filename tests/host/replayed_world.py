@@ -38,8 +38,8 @@ CODE_UNRESOLVED = -2
 KEPT_US = 20_000  # the clock's bound
 ALL_BUT_SILENT = 0.02  # share of packets that came back
 
-# Columns that a reading has no key for, or that nothing reads.
-UNTOLD = {"router_cpu", "second_mos"}
+# Columns that a reading has no key for, or that nothing reads; of an address that is gone events tell, not readings.
+UNTOLD = {"router_cpu", "second_mos", "address"}
 # Share of rounds alike: a gateway's delays vary by more than their mean in some rows; a row keeps no code where most
 # requests were lost and some served.
 LOOSE = {"gateway_jitter": 0.9, "edge_code": 0.9}

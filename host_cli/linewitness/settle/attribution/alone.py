@@ -13,7 +13,7 @@ from linewitness.settle.attribution import near, soft
 from linewitness.settle.attribution.found import Found
 from linewitness.settle.attribution.rounds import Flags, Rounds
 from linewitness.settle.attribution.seen import Seen, Small, see
-from linewitness.settle.attribution.tracks import episodes, sticky
+from linewitness.settle.attribution.tracks import add_dips, episodes, sticky
 
 SIP_STAY, NAMES_STAY = 3.5, 4.0
 RIGHT = 1  # the provider's name led to a right address
@@ -49,6 +49,7 @@ def alone(rounds: Rounds) -> Alone:
     hard = _track(near.dead_evidence(seen), near.DEAD_STAY)
     grazed = np.nan_to_num(seen["dead"], nan=0.0) > 0.08
     bad = _track(soft.soft_evidence(seen, hard), soft.SOFT_STAY)
+    add_dips(bad, hard | bad, _track(soft.dips_evidence(seen, hard), soft.DIPS_STAY))
     usable = seen.measured & ~hard & ~grazed
     clear = usable & ~bad
     read = Alone(

@@ -10,6 +10,7 @@ from linewitness.settle.attribution.quality import BAD_IMPAIRMENT, impairment_of
 from linewitness.settle.attribution.soft import QUEUE, UDP
 
 BAD, GOOD = 0.5, 0.2
+FAR_MORE = 3  # so many times the share that suffers behind other ISPs: else it is all offices' own doing
 
 
 def settled(fleet: Fleet, found: list[Found]) -> list[Found]:
@@ -19,8 +20,8 @@ def settled(fleet: Fleet, found: list[Found]) -> list[Found]:
     left = [f for f in found if f.side != UDP or not _calls_came_about(fleet, index_of[f.site], f.first, f.last)]
     for f in left:
         if f.side == QUEUE:
-            mine, _, _ = neighbours(fleet, index_of[f.site], f.first, f.last)
-            if mine[0] and mine[0] >= mine[1]:
+            mine, bad, good = neighbours(fleet, index_of[f.site], f.first, f.last)
+            if mine[0] and mine[0] >= mine[1] and mine[0] * (bad + good) >= FAR_MORE * bad * sum(mine):
                 f.side, f.rule = ACCESS, "line_quality"
             else:
                 f.side, f.candidates = UNDETERMINED, ("customer", ACCESS)

@@ -11,9 +11,10 @@ from linewitness.settle.attribution.found import CARRIER, PROVIDER, UNDETERMINED
 ACCUSED, OWNED = 0.985, 0.99
 USUAL = 0.97
 BY_RULE = {
-    "beyond": 0.95, "beyond_unwatched": 0.8, "line_quality": 0.92, "line_unwatched": 0.7, "lan_quality": 0.8,
-    "calls_of_this_site": 0.8, "some_anchors_clean": 0.75, "transit_shared": 0.92, "peering_alone": 0.9,
-    "region_of_a_transit": 0.85, "transit_not_cleared": 0.7, "own_resolver": 0.9, "isp_resolver": 0.9,
+    "beyond": 0.95, "beyond_unwatched": 0.8, "line_quality": 0.92, "line_unwatched": 0.7, "lan_quality": 0.75,
+    "calls_of_this_site": 0.8, "some_anchors_clean": 0.7, "transit_shared": 0.9, "peering_alone": 0.75,
+    "region_of_a_transit": 0.7, "region_of_an_isp": 0.85, "transit_not_cleared": 0.7, "own_resolver": 0.9,
+    "isp_resolver": 0.9,
 }  # fmt: skip
 NOT_SURE = 0.5
 

@@ -18,6 +18,7 @@ CONTROL_COLUMNS = {"second": "i_second", "reflector": "i_reflector"} | {name: f"
 BESIDE = 90  # rounds
 ECHOES = 12  # a round, at the least
 DEAD_MEDIA = 0.9
+DIP_LOSS, LEAST_DIPS, MOST_DIPPED = 0.2, 3, 0.8
 PARTED = 5  # rounds of one kind that are more than a lag of one probe behind another
 
 
@@ -25,7 +26,8 @@ PARTED = 5  # rounds of one kind that are more than a lag of one probe behind an
 class Episode:
     """A stretch [first, last) of one site's rounds in which the way to the provider failed.
 
-    kind: sip (signalling only), media (media only), whole (both). began, ended: the rounds of the whole failure that it
+    kind: sip (signalling only), media (media only), whole (both). dipped: where both failed now and then, in what share
+    of its rounds, else 0. began, ended: the rounds of the whole failure that it
     is a part of. dirty, known: the site's controls that failed with it, and those that were measured."""
 
     index: int
@@ -40,6 +42,7 @@ class Episode:
     refused: float
     tcp: float
     media_loss: float
+    dipped: float = 0.0
     dirty: tuple[str, ...] = ()
     known: tuple[str, ...] = ()
     bad: list[int] = field(default_factory=list)
@@ -87,13 +90,26 @@ def far_episodes(fleet: Fleet) -> list[Episode]:
                     if not core.any():
                         continue
                     both = float(other[core].mean())
+                    dipped = _dipped(seen, core) if track == "media" else 0.0
+                    kind = "whole" if both > 0.6 or dipped else track
                     found.append(Episode(
-                        index, track, int(first), int(last), int(began), int(ended), "whole" if both > 0.6 else track,
+                        index, track, int(first), int(last), int(began), int(ended), kind,
                         mean(seen["sip"], core), mean(seen["sip_error"], core), mean(seen["sip_refused"], core),
-                        mean(seen["edge_tcp"], core), mean(seen["media_loss"], core),
+                        mean(seen["edge_tcp"], core), mean(seen["media_loss"], core), dipped,
                         *_dirty(fleet, index, track, core),
                     ))  # fmt: skip
     return found
+
+
+def _dipped(seen: Seen, core: Flags) -> float:
+    """Return the share of rounds that were bad where media failed now and then, and OPTIONS in the same rounds and in
+    no others; else 0."""
+    lost = core & (seen["media_loss"] > DIP_LOSS)
+    share = float(lost.sum() / core.sum())
+    if lost.sum() < LEAST_DIPS or share > MOST_DIPPED:
+        return 0.0
+    beside, within = mean(seen["sip"], core & ~lost), 1 - mean(seen["sip"], lost)
+    return share if beside > 0.9 and within > 0.5 * mean(seen["media_loss"], lost) else 0.0
 
 
 def _parts(marked: Flags, first: int, last: int, track: str) -> list[tuple[int, int]]:

@@ -25,6 +25,7 @@ from linewitness.settle.attribution.pool import (
     caller_fits,
     callers_agree,
     calls_work,
+    dips_spared,
     edge_suffers,
     made_calls,
     media_calls,
@@ -77,8 +78,8 @@ def _judge(fleet: Fleet, pool: Pool, e: Episode) -> None:
         return
     if e.certain_dirty:
         e.side, e.rule = TRANSIT, "transit_shared"
-        if not e.bad and not e.good:
-            e.side = UNDETERMINED
+        if (not e.bad and not e.good) or len(e.known) == len(e.certain_dirty):
+            e.side, e.candidates = UNDETERMINED, ("customer", ACCESS, *OUTSIDE)  # no target was seen to be clean
         return
     if len(bad_isps) >= 2 and e.bad:
         regional = _one_region(pool, e)
@@ -109,6 +110,8 @@ def _judge(fleet: Fleet, pool: Pool, e: Episode) -> None:
             e.side, e.rule = TRANSIT, "peering" if e.bad else "peering_alone"
         elif e.bad and not here and e.kind != "sip":
             e.side, e.rule = TRANSIT, "region_of_a_transit"
+        elif e.bad and e.kind != "sip" and not any(pool.region[i] == region for i in same):
+            e.side, e.rule = TRANSIT, "region_of_an_isp"  # its way from there to the provider, and no other's
         else:
             e.rule, e.candidates = "this_site_only", ("customer", *OUTSIDE)
         return
@@ -213,6 +216,8 @@ def _provider(fleet: Fleet, pool: Pool, e: Episode) -> None:
             e.side, e.rule = "none", "edge_degraded"
         elif e.refused > MOSTLY:
             e.rule, e.candidates = "asking_refused", ("none", PROVIDER)  # who bans us bans our calls as well
+        elif e.dipped and len(e.bad) + 1 >= LEAST_WITNESSES:
+            e.side, e.rule = ("none", "edge_degraded") if dips_spared(pool, e) else (PROVIDER, "pooled_dips")
         elif _long_silent(fleet, e):
             _media_alone(pool, e, echoes=False)  # who does not answer one of our requests may not answer the other
         elif e.kind == "media" or set_up:

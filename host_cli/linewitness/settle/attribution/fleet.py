@@ -12,9 +12,10 @@ from linewitness.settle.attribution.alone import SIP_STAY, Alone, alone
 from linewitness.settle.attribution.found import Found
 from linewitness.settle.attribution.rounds import Flags, Rounds
 from linewitness.settle.attribution.seen import Seen, Small
-from linewitness.settle.attribution.tracks import sticky
+from linewitness.settle.attribution.tracks import add_dips, sticky
 
 DIPPED_TOGETHER = 8.0
+DIP, DIPPED, WHOLE = 1.4, 3.5, -0.5  # the least that says of a dip, and what it and a good round say where dips are
 
 
 @dataclass(slots=True)
@@ -56,11 +57,20 @@ def gather(sites: Iterable[Rounds], without: frozenset[str] = frozenset()) -> Fl
     sip, media = _together(read, usable, "sip"), _together(read, usable, "media")
     return Fleet(
         seen, np.stack([one.hard for one in read]), np.stack([one.soft for one in read]), usable,
-        sticky(sip, SIP_STAY), sticky(media, soft.SOFT_STAY),
+        _failing(sip, SIP_STAY), _failing(media, soft.SOFT_STAY),
         np.stack([one.edge2 for one in read]), np.stack([one.second for one in read]),
         np.stack([one.names for one in read]),
         [found for one in read for found in one.found], [found for one in read for found in one.found_soft],
     )  # fmt: skip
+
+
+def _failing(evidence: Small, stay: float) -> Flags:
+    """Return the rounds in which a track failed, throughout or now and then: where it dips, good rounds say little."""
+    states = sticky(evidence, stay)
+    speaks = np.where(evidence >= DIP, DIPPED, np.where(evidence < 0, WHOLE, 0.0))
+    for row, dipping in zip(states, sticky(speaks.astype(np.float32), soft.DIPS_STAY), strict=True):
+        add_dips(row, row, dipping)
+    return states
 
 
 def _together(read: list[Alone], usable: Flags, track: str) -> Small:

@@ -14,10 +14,11 @@ from linewitness.settle.attribution.calls import (
     windows,
 )
 from linewitness.settle.attribution.fleet import Fleet
-from linewitness.settle.attribution.found import PROVIDER, ROUTER, UNDETERMINED, Found
+from linewitness.settle.attribution.found import ACCESS, PROVIDER, ROUTER, UNDETERMINED, Found
 
 GROUP_STAY, SITE_STAY = 5.5, 4.0
 LEAST_ISPS = 2
+BESIDE_FAILS = 0.4
 ELSEWHERE = 0.08  # a larger share of failures in the other groups means that it isn't this group's
 
 
@@ -57,8 +58,25 @@ def found_handling(fleet: Fleet, made: Calls) -> list[Found]:
                 continue
             others = made.of([i for i, p in enumerate(providers) if p == providers[index] and i != index])
             peers = others.within(first, last)
-            alone = len(peers.failed) >= 3 and peers.failed.mean() < 0.2
-            side, rule = (ROUTER, "calls_of_this_site") if alone else (UNDETERMINED, "calls_fail")
+            side, rule = UNDETERMINED, "calls_fail"
+            left: tuple[str, ...] = ("customer", ACCESS, PROVIDER)
+            if len(peers.failed) >= 3 and peers.failed.mean() < 0.2:
+                side, rule = _of_its_isp(fleet, made, index, first, last)
+                left = ("customer", ACCESS)
             start_s, end_s = ends(fleet, sites[index], here)
-            found.append(told(fleet, index, start_s, end_s, side, rule, ("customer", PROVIDER)))
+            found.append(told(fleet, index, start_s, end_s, side, rule, left))
     return found
+
+
+def _of_its_isp(fleet: Fleet, made: Calls, index: int, first: int, last: int) -> tuple[str, str]:
+    """Return (side, rule) of calls that fail at a site and not at its provider's others: its own router's doing, or its
+    line's, which lets small packets pass and large ones not (RFC 2923). The sites of its ISP and region tell."""
+    me = fleet.seen[index].facts
+    beside = [
+        i for i, s in enumerate(fleet.seen) if (s.facts.isp, s.facts.region) == (me.isp, me.region) and i != index
+    ]
+    failed = [calls.failed.mean() for i in beside if len((calls := made.of([i]).within(first, last)).failed) >= 2]
+    bad, good = sum(share >= BESIDE_FAILS for share in failed), sum(share < ELSEWHERE for share in failed)
+    if bad and bad >= good:
+        return ACCESS, "calls_of_this_isp"
+    return (ROUTER, "calls_of_this_site") if good and not bad else (UNDETERMINED, "calls_of_this_line")

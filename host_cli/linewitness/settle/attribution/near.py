@@ -18,6 +18,8 @@ DEAD_STAY = 2.5
 DEAD_AT = 0.25
 LINGERS = 0.06  # less than this share of a round dead beside an outage is loss like any other
 RESET_POWER = 1
+BEGAN = 0.8  # of one of the first two rounds: a router that starts again answers on the LAN long before its line is up
+REFUSING = 0.7  # a smaller share of connects that the gateway takes, less what echoes to it lose
 
 
 def dead_evidence(seen: Seen) -> Small:
@@ -110,7 +112,8 @@ def _where(seen: Seen, first: int, last: int) -> tuple[str, str]:
     if unlinked > 0.5:
         return ("", "") if own_radio else (LAN, "link")
     rebooted = _router_rebooted(seen, first, last)
-    if gateway_known and gateway > 0.5:
+    began = seen["gateway_dead"][inside][:2]
+    if gateway_known and (gateway > 0.5 or (began > BEGAN).any()):
         if rebooted:
             return ROUTER, "router_rebooted"
         return ROUTER, "gateway_dead"
@@ -119,7 +122,8 @@ def _where(seen: Seen, first: int, last: int) -> tuple[str, str]:
     silent = [beside("gateway_tcp"), beside("resolver")]
     if beside("wan_up") < 0.5:
         return ACCESS, "wan_down"
-    if beside("gateway_tcp") < 0.2 and not silent[1] > 0.2:
+    refused = gateway_known and silent[0] < REFUSING - gateway
+    if refused or (silent[0] < 0.2 and not silent[1] > 0.2):
         return ROUTER, "router_sick"
     if not gateway_known:
         return ACCESS, "beyond_unwatched"

@@ -20,6 +20,7 @@ TOGETHER_ROUNDS = 3
 TOO_FEW = 0.02
 FITTING, CALLS_NEAR = 3, 25  # calls, rounds
 MEDIA_SHARE = 0.35  # of what the media probe lost
+DIP_TAKES = 40.0  # impairment
 
 Counts = NDArray[np.int64]
 
@@ -54,7 +55,13 @@ class Pool:
         if not len(others) or key[0] is None:
             return
         window = slice(e.first, e.last)
-        tracks = self.both if e.kind == "whole" else self.fleet.sip if e.track == "sip" else self.fleet.media
+        tracks = (
+            self.both
+            if e.kind == "whole" and not e.dipped
+            else self.fleet.sip
+            if e.track == "sip"
+            else self.fleet.media
+        )
         rest = self.fleet.media if e.track == "sip" else self.fleet.sip
         usable = self.fleet.usable[others, window]
         counted = usable.sum(axis=1)
@@ -246,3 +253,13 @@ def edge_suffers(pool: Pool, e: Episode) -> bool:
         shares += [echo / loss] if loss > 0.01 and echo == echo else []
         shares += [late / delay] if delay > 8.0 and late == late else []
     return len(shares) >= 2 and float(np.median(shares)) > MEDIA_SHARE
+
+
+def dips_spared(pool: Pool, e: Episode) -> bool:
+    """Return whether far fewer test calls failed, or were poor, than fell into the dips: calls went another way."""
+    made = poor = 0
+    for i in [e.index, *e.bad]:
+        here = _poor_calls(pool, e, i, DIP_TAKES, slice(*e.inner))
+        lost = pool.fleet.seen[i]["outside"][slice(*e.inner)] == 0
+        made, poor = made + here[0] + int(lost.sum()), poor + here[1] + int(lost.sum())
+    return at_most(poor, made, 0.7 * e.dipped) < TOO_FEW

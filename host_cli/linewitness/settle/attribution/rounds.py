@@ -4,6 +4,7 @@ A round is `step_s` seconds of true time. Every column is a float array over the
 a column that is absent was never measured. Losses and shares are 0..1, times ms unless the name says _s.
 
     link                         1 the witness's link is up, 0 it is not
+    address                      1 the witness has an address, 0 it has none and sees nothing
     gateway_loss _rtt _jitter    ICMP echo to the gateway; gateway_tcp: share of connects
     resolver_ok, public_dns_ok   share of queries answered by the router's resolver, by a public one
     provider_name                the provider's name resolved: 1 right, 0 not, -1 to a wrong address

@@ -15,6 +15,7 @@ from linewitness.settle.attribution.pool import Pool, made_calls
 
 PUSHED_ROUNDS = 6  # a push takes minutes to reach all sites
 LEAST_OF_EACH, LEAST_CALLS = 2, 3
+ALIKE = 0.3  # a push asks nobody's provider: it reaches a like share of each one's sites
 
 
 def pushed(pool: Pool, found: Sequence[Episode]) -> None:
@@ -38,7 +39,11 @@ def _whose(pool: Pool, e: Episode, together: Sequence[Episode]) -> tuple[str, st
     """Return (side, rule), None where one provider's sites alone are concerned."""
     sites = sorted({o.index for o in together if o.first < e.last and e.first < o.last})
     of_each = Counter(pool.provider[i] for i in sites)
-    several = [name for name, count in of_each.items() if count >= LEAST_OF_EACH]
+    there = Counter(pool.provider)
+    mine = of_each[pool.provider[e.index]] / there[pool.provider[e.index]]
+    several = [
+        name for name, count in of_each.items() if count >= LEAST_OF_EACH and count / there[name] >= ALIKE * mine
+    ]  # fmt: skip
     if pool.provider[e.index] not in several or len(several) < 2 or len({pool.isp[i] for i in sites}) < 2:
         return None
     made, failed, _ = made_calls(pool, sites, slice(*e.inner))

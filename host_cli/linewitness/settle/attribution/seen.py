@@ -64,7 +64,12 @@ def see(rounds: Rounds) -> Seen:
         _signalling(rounds, out)
         _calls(rounds, out)
     small = {name: values.astype(np.float32) for name, values in out.items()}
-    return Seen(rounds.facts, rounds.t0_s, rounds.step_s, rounds.measured, small)
+    # Without an address of its own a witness sees nothing, and nothing of the phones, which keep theirs.
+    gone = (rounds.column("link") > 0.5) & (rounds.column("address") < 0.5)
+    blind = np.convolve(gone, (1, 1, 1), "same") > 0
+    for name in small.keys() - {"boot", "uptime_s", "reset"} if blind.any() else ():
+        small[name][blind] = np.nan
+    return Seen(rounds.facts, rounds.t0_s, rounds.step_s, rounds.measured & ~blind, small)
 
 
 def fmin(*columns: Column) -> Column:

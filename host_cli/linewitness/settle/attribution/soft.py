@@ -22,9 +22,12 @@ SPREAD = 8.0
 STRONGEST = 1.5
 SPARED = 0.02  # share of bad rounds that faults alone may make up
 HOPELESS, DIPPED = 60.0, 3.0
-FULL_LINE = 0.8
+DIPS_STAY, IN_DIPS = 6.0, 0.4  # of what comes and goes: the share of rounds that are bad then
+DIP_AT = 30.0
+FULL_LINE, REFUSING = 0.8, 0.75
 ECHOES = 12
-QUEUE_MS, QUEUE_MS_LTE = 45.0, 150.0
+LATE_MS = 10.0
+QUEUE_MS, QUEUE_MS_LTE = 25.0, 60.0
 QUEUE = "queue"  # not a side: a long queue, and nobody says whose packets fill it
 UDP = "udp"  # not a side: UDP alone suffers, which the sites beside this one have to tell apart
 
@@ -36,7 +39,8 @@ def near_impairment(seen: Seen) -> Small:
     controls = fmin(seen["i_second"], seen["i_reflector"])
     if np.isnan(controls).all():
         controls = anchors_impairment(seen)
-        return np.where(np.isnan(controls), np.nan, np.minimum(controls, seen["i_media"])).astype(np.float32)
+        least = np.where(_all_late(seen), seen["i_media"], np.minimum(controls, seen["i_media"]))
+        return np.where(np.isnan(controls), np.nan, least).astype(np.float32)
     return np.where(known >= 2, np.fmin.reduce(streams, axis=0), np.nan).astype(np.float32)
 
 
@@ -47,6 +51,16 @@ def anchors_impairment(seen: Seen) -> Small:
     return impairment(1 - np.sqrt(np.clip(1 - loss, 0, 1)), delay, np.zeros(len(seen))).astype(np.float32)
 
 
+def _all_late(seen: Seen) -> Flags:
+    """Return the rounds in which every anchor's echoes were late as the media was: a queue that all of them stand in,
+    whose jitter echoes don't tell of."""
+    delays = [
+        rolling_mean(seen[name].astype(np.float64), 7) for name in ("media_delay", *(f"{a}_delay" for a in ANCHORS))
+    ]
+    with np.errstate(invalid="ignore"):
+        return np.asarray((delays[0] > LATE_MS) & (fmin(*delays[1:]) > 0.5 * delays[0]))
+
+
 def soft_evidence(seen: Seen, hard: Flags) -> Small:
     """Return log likelihood ratios, by round, that the shared way's quality was too bad for calls."""
     level = near_impairment(seen)
@@ -55,6 +69,15 @@ def soft_evidence(seen: Seen, hard: Flags) -> Small:
     evidence = np.where(level > HOPELESS, DIPPED, evidence)
     evidence = np.where(evidence > 0, evidence * _weight(level), evidence)
     return np.where(hard | np.isnan(evidence), 0.0, evidence).astype(np.float32)
+
+
+def dips_evidence(seen: Seen, hard: Flags) -> Small:
+    """Return log likelihood ratios, by round, that the shared way failed now and then: good rounds say little."""
+    level = near_impairment(seen)
+    bad, known = hard | (level > DIP_AT), hard | ~np.isnan(level)
+    usual = max(float(bad[known].mean()) if known.any() else 0.0, 0.01)
+    speaks = np.log(IN_DIPS / min(usual, IN_DIPS)), np.log((1 - IN_DIPS) / (1 - min(usual, IN_DIPS)))
+    return np.where(known, np.where(bad, *speaks), 0.0).astype(np.float32)
 
 
 def _weight(level: Small) -> float:
@@ -165,7 +188,12 @@ def where(seen: Seen, c: Contrast) -> tuple[str, str]:
     share = lan_share(c)
     own_radio = seen.facts.witness_on_wifi is True and seen.facts.phones_on_wifi is False
     near_loss = 0.0 if c.echo_limited or np.isnan(c.gateway_loss) else c.gateway_loss
-    sick = (c.gateway_tcp < 0.9 - near_loss) + (c.resolver < 0.88 - near_loss - c.beyond_loss) + (c.cpu > 0.25)
+    sick = (
+        (c.gateway_tcp < 0.9 - near_loss)
+        + (c.gateway_tcp < REFUSING - near_loss)
+        + (c.resolver < 0.88 - near_loss - c.beyond_loss)
+        + (c.cpu > 0.25)
+    )
     if sick >= 2 and not own_radio:
         return ROUTER, "router_overloaded"
     if share > 0.5:

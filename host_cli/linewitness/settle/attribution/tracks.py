@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from linewitness.settle.attribution.rounds import Column, Flags
 
+MOSTLY = 0.5
 NEAR_ENOUGH_S = 300.0  # episodes of one kind that are closer are one
 
 
@@ -50,6 +51,14 @@ def _sticky_row(evidence: Column, states: Flags, stay: float) -> None:
             failed = lead > (low if failed else high)
             found.append(failed)
         states[first:over] = found[::-1]
+
+
+def add_dips(states: Flags, known: Flags, dipping: Flags) -> None:
+    """Add to states the stretches in which it failed now and then, but for those that mostly failed as is known: dips
+    make those no longer."""
+    for first, last in runs(dipping):
+        if known[first:last].mean() < MOSTLY:
+            states[first:last] = True
 
 
 def runs(flags: Flags) -> NDArray[np.int64]:
