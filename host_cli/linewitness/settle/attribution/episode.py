@@ -90,7 +90,7 @@ def far_episodes(fleet: Fleet) -> list[Episode]:
                     if not core.any():
                         continue
                     both = float(other[core].mean())
-                    dipped = _dipped(seen, core) if track == "media" else 0.0
+                    dipped = _dipped(seen, core)
                     kind = "whole" if both > 0.6 or dipped else track
                     found.append(Episode(
                         index, track, int(first), int(last), int(began), int(ended), kind,

@@ -56,26 +56,30 @@ def found_handling(fleet: Fleet, made: Calls) -> list[Found]:
             here = sites[index].within(first, last)
             if int(here.failed.sum()) < LEAST_FAILED:
                 continue
-            others = made.of([i for i, p in enumerate(providers) if p == providers[index] and i != index])
-            peers = others.within(first, last)
+            beside = _beside(fleet, index)
+            elsewhere = [i for i, p in enumerate(providers) if p == providers[index] and i not in (index, *beside)]
+            peers = made.of(elsewhere).within(first, last)
             side, rule = UNDETERMINED, "calls_fail"
             left: tuple[str, ...] = ("customer", ACCESS, PROVIDER)
             if len(peers.failed) >= 3 and peers.failed.mean() < 0.2:
-                side, rule = _of_its_isp(fleet, made, index, first, last)
+                side, rule = _of_its_isp(made.within(first, last), beside)
                 left = ("customer", ACCESS)
             start_s, end_s = ends(fleet, sites[index], here)
             found.append(told(fleet, index, start_s, end_s, side, rule, left))
     return found
 
 
-def _of_its_isp(fleet: Fleet, made: Calls, index: int, first: int, last: int) -> tuple[str, str]:
-    """Return (side, rule) of calls that fail at a site and not at its provider's others: its own router's doing, or its
-    line's, which lets small packets pass and large ones not (RFC 2923). The sites of its ISP and region tell."""
+def _beside(fleet: Fleet, index: int) -> list[int]:
+    """Return the other sites of a site's ISP and region."""
     me = fleet.seen[index].facts
-    beside = [
-        i for i, s in enumerate(fleet.seen) if (s.facts.isp, s.facts.region) == (me.isp, me.region) and i != index
-    ]
-    failed = [calls.failed.mean() for i in beside if len((calls := made.of([i]).within(first, last)).failed) >= 2]
+    alike = [(s.facts.isp, s.facts.region) == (me.isp, me.region) for s in fleet.seen]
+    return [i for i, same in enumerate(alike) if same and i != index]
+
+
+def _of_its_isp(made: Calls, beside: list[int]) -> tuple[str, str]:
+    """Return (side, rule) of calls that fail at a site and not at its provider's others: its own router's doing, or its
+    line's, which lets small packets pass and large ones not (RFC 2923). The sites beside it tell."""
+    failed = [calls.failed.mean() for i in beside if len((calls := made.of([i])).failed) >= 2]
     bad, good = sum(share >= BESIDE_FAILS for share in failed), sum(share < ELSEWHERE for share in failed)
     if bad and bad >= good:
         return ACCESS, "calls_of_this_isp"

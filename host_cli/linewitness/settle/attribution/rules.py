@@ -40,10 +40,9 @@ def _whose(pool: Pool, e: Episode, together: Sequence[Episode]) -> tuple[str, st
     sites = sorted({o.index for o in together if o.first < e.last and e.first < o.last})
     of_each = Counter(pool.provider[i] for i in sites)
     there = Counter(pool.provider)
-    mine = of_each[pool.provider[e.index]] / there[pool.provider[e.index]]
-    several = [
-        name for name, count in of_each.items() if count >= LEAST_OF_EACH and count / there[name] >= ALIKE * mine
-    ]  # fmt: skip
+    shares = {name: count / there[name] for name, count in of_each.items() if count >= LEAST_OF_EACH}
+    mine = shares.get(pool.provider[e.index], 0.0)
+    several = [name for name, share in shares.items() if min(share, mine) >= ALIKE * max(share, mine)]
     if pool.provider[e.index] not in several or len(several) < 2 or len({pool.isp[i] for i in sites}) < 2:
         return None
     made, failed, _ = made_calls(pool, sites, slice(*e.inner))
