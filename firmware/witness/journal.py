@@ -130,6 +130,10 @@ class Journal:
         """Recover key and head from flash, or begin a new chain, and number this boot. Raises OSError."""
         if self._folder.split("/")[-1] not in os.listdir(self._folder[: self._folder.rfind("/")] or "/"):
             os.mkdir(self._folder)
+        try:
+            os.remove(self._folder + "/none")
+        except OSError:
+            pass  # by which littlefs ends what a cut left half done: before, it may list too little of a folder
         at_once(self.settle_slices())
         numbers = self._list()
         self._load_state()
@@ -236,12 +240,8 @@ class Journal:
             return
         folder = self._folder + BRIEF
         self._brief_pages = 0
-        try:
-            names = sorted(os.listdir(folder))
-        except OSError:
-            names = None  # none yet
-        if names is not None:
-            for name in names:
+        if BRIEF[1:] in os.listdir(self._folder):
+            for name in sorted(os.listdir(folder)):
                 path = folder + "/" + name
                 if name.endswith(".seg") or read_checked(path) is not None:
                     os.rename(path, self._folder + "/" + name)
