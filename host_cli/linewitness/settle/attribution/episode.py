@@ -27,8 +27,8 @@ class Episode:
     """A stretch [first, last) of one site's rounds in which the way to the provider failed.
 
     kind: sip (signalling only), media (media only), whole (both). dipped: where both failed now and then, in what share
-    of its rounds, else 0. began, ended: the rounds of the whole failure that it
-    is a part of. dirty, known: the site's controls that failed with it, and those that were measured."""
+    of its rounds, else 0. began, ended: the rounds of the whole failure that it is a part of. dirty, known: the site's
+    controls that failed with it, and those that were measured."""
 
     index: int
     track: str

@@ -20,7 +20,7 @@ TOGETHER_ROUNDS = 3
 TOO_FEW = 0.02
 FITTING, CALLS_NEAR = 3, 25  # calls, rounds
 MEDIA_SHARE = 0.35  # of what the media probe lost
-DIP_TAKES = 40.0  # impairment
+DIP_TAKES = 40.0  # impairment of a call that falls into a dip
 
 Counts = NDArray[np.int64]
 
@@ -55,14 +55,11 @@ class Pool:
         if not len(others) or key[0] is None:
             return
         window = slice(e.first, e.last)
-        tracks = (
-            self.both
-            if e.kind == "whole" and not e.dipped
-            else self.fleet.sip
-            if e.track == "sip"
-            else self.fleet.media
-        )
-        rest = self.fleet.media if e.track == "sip" else self.fleet.sip
+        tracks, rest = self.fleet.sip, self.fleet.media
+        if e.track != "sip":
+            tracks, rest = rest, tracks
+        if e.kind == "whole" and not e.dipped:
+            tracks = self.both
         usable = self.fleet.usable[others, window]
         counted = usable.sum(axis=1)
         share, more = (
