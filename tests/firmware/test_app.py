@@ -103,6 +103,7 @@ def test_an_outage_of_the_provider_is_seen_within_its_rounds_and_cleared(office:
 
 
 def test_without_a_link_nothing_is_lost_it_is_void(office: Office) -> None:
+    office.wait_for(lambda batch: batch.header.seq >= 3)  # its first link is told of by then
     known = len(office.batches)
     office.board.client.nic_drop()
     time.sleep(6)
