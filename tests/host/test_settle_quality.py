@@ -14,7 +14,15 @@ from linewitness.settle.account import SiteEvidence
 from linewitness.settle.calendar import month_interval
 from linewitness.settle.contract import Contract
 from linewitness.settle.heard import Windows
-from linewitness.settle.quality import BAD_CONTROL, COUNTED, NO_CONTROL, NOT_WIRED, tally_quality
+from linewitness.settle.quality import (
+    BAD_CONTROL,
+    COUNTED,
+    NO_CONTROL,
+    NOT_CERTIFIED,
+    NOT_MANAGED,
+    NOT_WIRED,
+    tally_quality,
+)
 
 MONTH = "2026-04"
 START, END = month_interval(MONTH, "UTC")
@@ -161,6 +169,14 @@ def test_where_only_wired_endpoints_count_a_witness_on_wifi_claims_nothing() -> 
     t = tally(contract, pairs(3000))
     assert (t.standing, t.not_claimable) == ("possible", ((NOT_WIRED, 1),))
     assert tally(contract, pairs(3000), wired=True).standing == "breach"
+
+
+@pytest.mark.parametrize(("flag", "why"), [("certified_phone", NOT_CERTIFIED), ("managed_network_only", NOT_MANAGED)])
+def test_where_only_phones_or_networks_of_the_providers_count_a_witness_shows_which_calls_to_ask_for(flag, why) -> None:
+    contract = terms(MEAN + f"{flag} = true\n", STEPS)
+    t = tally(contract, pairs(3000), wired=True)
+    assert (t.standing, t.not_claimable) == ("possible", ((why, 1),))
+    assert tally(terms(MEAN + f"{flag} = false\n", STEPS), pairs(3000), wired=True).standing == "breach"
 
 
 WINDOWS = st.lists(

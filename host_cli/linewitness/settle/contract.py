@@ -50,6 +50,8 @@ class Commitment:
     max_share_ppm: int | None
     interval_s: int | None
     wired_only: bool
+    certified_phone: bool
+    managed_network_only: bool
     priority: str
     within_ppm: int | None
     within_s: int | None
@@ -266,7 +268,8 @@ def _commitment(x: dict[str, Any], business: ServiceHours | None) -> Commitment:
         name_of(x), x["metric"], x["window"], x.get("scope", "site"), business if business_only else None,
         x.get("clause", ""), _ppm(x.get("target_percent", 0)), limits, x.get("one_way", False),
         None if "max_share_percent" not in x else _ppm(x["max_share_percent"]), x.get("interval_s"),
-        x.get("wired_only", False), x.get("priority", ""),
+        x.get("wired_only", False), x.get("certified_phone", False), x.get("managed_network_only", False),
+        x.get("priority", ""),
         None if "within_percent" not in x else _ppm(x["within_percent"]), x.get("within_s"), x.get("to", ""),
     )  # fmt: skip
 

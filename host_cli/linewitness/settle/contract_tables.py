@@ -140,6 +140,8 @@ TABLES: dict[str, Table] = {
         "interval_s": _whole("windows are pooled in intervals of so many seconds; without it each is a call",
                              10, 86_400, only=QUALITY),
         "wired_only": _flag("only wired endpoints are eligible", only=QUALITY),
+        "certified_phone": _flag("only phones that the provider has certified are eligible", only=QUALITY),
+        "managed_network_only": _flag("only a network that the provider manages is eligible", only=QUALITY),
         "priority": _text("the [[priority]] whose clock it is", only=CLOCKS),
         "within_percent": _number("of the tickets in time; without it every one", 100, only=CLOCKS),
         "within_s": _whole("service is back on the other path within so many seconds", 0, 86_400, only=("failover",)),

@@ -39,7 +39,15 @@ COUNTED = "within downtime, counted there"
 NO_CONTROL = "no window to the own reflector within 90 s"
 BAD_CONTROL = "the own reflector was beyond the limit too"
 NOT_WIRED = "not from a wired witness"
-OPEN = (NO_CONTROL, BAD_CONTROL, NOT_WIRED)  # what only better evidence would have made claimable
+NOT_CERTIFIED = "a witness is no certified phone"
+NOT_MANAGED = "not known to be on a network that the provider manages"
+OPEN = (
+    NO_CONTROL,
+    BAD_CONTROL,
+    NOT_WIRED,
+    NOT_CERTIFIED,
+    NOT_MANAGED,
+)  # what only better evidence would have made claimable
 Named = list[tuple[str, list[Interval]]]
 Control = tuple[int, int, str, list[tuple[str, int, int]]]  # start in us, seq, target, what _values says
 UNITS = {"mos": "milli_mos", "loss": "ppm", "jitter": "us", "latency": "us"}
@@ -100,13 +108,22 @@ def judge(
         beyond = any(_misses_limit(metric, value, limit) for metric, value, limit in found)
         excluded_by = next((name for name, parts in by_clause if _touches(parts, span)), "")
         refused = next((name for name, parts in by_side if _touches(parts, span)), "")
-        if not refused and commitment.wired_only and not evidence.wired:
-            refused = NOT_WIRED
+        refused = refused or _not_eligible(commitment, evidence)
         if not refused and beyond:
             refused = _uncontrolled(w, controls.get(w.witness, ()))
         value = found[0][1] if len(found) == 1 else int(beyond)
         result.append(Judged(span[0], value, beyond, excluded_by, refused))
     return result
+
+
+def _not_eligible(commitment: Commitment, evidence: SiteEvidence) -> str:
+    """Return what the contract asks of an endpoint that this site's witnesses are not; the windows still say which
+    calls to ask the provider's own records for."""
+    if commitment.wired_only and not evidence.wired:
+        return NOT_WIRED
+    if commitment.certified_phone:
+        return NOT_CERTIFIED
+    return NOT_MANAGED if commitment.managed_network_only else ""
 
 
 def _outside(
