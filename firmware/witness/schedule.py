@@ -29,7 +29,6 @@ WINDOW_METHODS = (codes.METHOD_STAMP, codes.METHOD_CALL)
 CONNECT_METHODS = (codes.METHOD_TCP, codes.METHOD_SIP_TCP)  # each holds a socket for as long as its server is silent
 CONNECT_WAIT_US = 100_000  # until the next look for a free one
 SLOT_METHODS = (codes.METHOD_TLS, codes.METHOD_SIP_TLS)  # handshakes
-LOCAL_METHODS = (codes.METHOD_SELF, codes.METHOD_LINK)
 WINDOW_TAIL_US = 500_000  # what a window needs beyond its last packet, beside its loss threshold
 CALL_TAIL_US = 4_000_000  # ... a test call: echoes and BYE
 LOOK_US = 1_000_000  # what is due may change: by a failure
@@ -105,9 +104,6 @@ class Rounds:
             if self._failing[i] and self._known[i] and self._plan.targets[i].segment == segment:
                 return True
         return False
-
-    def any_fails(self) -> bool:
-        return any(self._failing)
 
 
 class Schedule:

@@ -79,10 +79,6 @@ class Quiet:
         self._over.set()
         self._lock.release()
 
-    def is_over(self) -> bool:
-        """Return whether no window is running now."""
-        return self._over.is_set()
-
     async def over(self) -> None:
         """Return when no window is running."""
         while not self._over.is_set():

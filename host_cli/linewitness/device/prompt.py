@@ -60,8 +60,11 @@ print(json.dumps({'mpy': sys.implementation._mpy, 'machine': sys.implementation.
 """
 
 _RESTART = b"""
-with open('/lives', 'wb') as file:
-    file.write(b'\\xff')
+try:
+    from witness import lives
+    lives.expect()
+except ImportError:
+    pass
 import machine
 machine.reset()
 """
