@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ async def main():
     gc.collect()
     await asyncio.sleep_ms(30)
     await asyncio.sleep_ms(30)
-    print("all modules:", gc.mem_alloc() - before, "octets;", FIRST.__file__)
+    print("all modules: %d octets; %s; measured" % (gc.mem_alloc() - before, FIRST.__file__))
 asyncio.run(main())
 """
 FACTS = """
@@ -52,9 +53,10 @@ def import_all(folder: Path, *, in_place: bool) -> tuple[int, str]:
         target.write_bytes(octets)
     entries = {f"/{path.name}": str(path) for path in (folder / "files").iterdir()}
     with Board({"profile": "esp32-devkitc", "install": entries, "romfs": in_place}, board) as running:
-        printed = running.wait_for_text("octets;", 60)
-    words = printed[printed.index("all modules:") :].split()
-    return int(words[2]), words[4]
+        printed = running.wait_for_text("; measured", 60)
+    found = re.search(r"all modules: (\d+) octets; (\S+); measured", printed)
+    assert found, printed
+    return int(found[1]), found[2]
 
 
 def test_code_in_place_takes_half_the_memory_and_no_more_than_its_budget(tmp_path: Path) -> None:
