@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from linewitness.model import Ticket
-from linewitness.settle.calendar import days_interval
+from linewitness.settle import account
 from linewitness.settle.clocks import Clock, clocks
 from linewitness.settle.contract import Contract, Priority
 
@@ -14,8 +14,7 @@ __all__ = ["Clock", "clocks", "in_force", "priority_of"]
 
 def in_force(contract: Contract, at_us: int) -> bool:
     """Return whether a contract covers an instant (UTC microseconds): from its first day to before its last."""
-    start_us, end_us = days_interval(contract.effective_from, contract.effective_until, contract.time_zone)
-    return start_us <= at_us < end_us
+    return any(start_us <= at_us < end_us for start_us, end_us in account.in_force(contract))
 
 
 def priority_of(ticket: Ticket, contracts: Sequence[Contract]) -> Priority | None:
