@@ -264,7 +264,7 @@ def check_fields(reading: dict) -> None:
         raise WrongType("wanted a map, got %s" % type(reading).__name__)
     for key in reading:
         value = reading[key]
-        if not 0 <= key < len(FIELDS):
+        if not isinstance(key, int) or not 0 <= key < len(FIELDS):
             raise UnknownField("no field %r" % key)
         field = FIELDS[key]
         if len(field) == 2:

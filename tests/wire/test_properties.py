@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from linewitness.evidence.batch import check_batch
 from linewitness.evidence.signed import Signer
 from linewitness_wire import bodies, cbor, chain, codes, cose, envelope, record
-from linewitness_wire.errors import WireError
+from linewitness_wire.errors import UnknownField, WireError
 
 VECTORS = Path(__file__).parent.parent / "vectors" / "wire"
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
@@ -137,6 +137,12 @@ def test_a_body_that_is_taken_has_one_spelling(readings: list[dict[int, object]]
     except WireError:
         return
     assert bodies.encode(body, span_us) == octets
+
+
+@given(st.none() | st.integers(max_value=-1) | st.integers(min_value=256) | st.text() | st.binary() | st.floats())
+def test_a_field_that_there_is_none_of_is_refused_as_such(key: object) -> None:
+    with pytest.raises(UnknownField):
+        record.check_fields({key: 1})
 
 
 @given(digests, digests, u48)
